@@ -1,0 +1,71 @@
+#pragma once
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+/* fd_set has another field name with _GNU_SOURCE, and Swift refuses two definitions when another C module (libarchive,
+   swift-system) is imported beside this one: so take the one they have. */
+#include <features.h>
+#pragma push_macro("__USE_XOPEN")
+#undef __USE_XOPEN
+#include <sys/select.h>
+#pragma pop_macro("__USE_XOPEN")
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* System calls that Swift cannot reach: variadic ones, and those without a Glibc wrapper.
+   Each returns what the system call returns: -1 and errno on failure. */
+
+static inline int linux_openat2(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve) {
+    struct open_how how = {.flags = flags, .mode = mode, .resolve = resolve};
+    return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
+}
+static inline int linux_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+static inline int linux_pidfd_send_signal(int pidfd, int signal) {
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+static inline int linux_renameat2(int from, const char *old, int to, const char *name, unsigned flags) {
+    return (int)syscall(SYS_renameat2, from, old, to, name, flags);
+}
+static inline int linux_syncfs(int descriptor) { return syncfs(descriptor); }
+static inline int linux_set_child_subreaper(int on) { return prctl(PR_SET_CHILD_SUBREAPER, on, 0, 0, 0); }
+
+/* An anonymous file, closed on exec. */
+static inline int linux_memfd_create(const char *name) { return (int)syscall(SYS_memfd_create, name, 1U /* MFD_CLOEXEC */); }
+/* An unnamed file in a folder, which linux_link_descriptor gives its name. */
+static inline int linux_open_unnamed(int directory, mode_t mode) {
+    return openat(directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+}
+/* Fails with EEXIST rather than replace anything. */
+static inline int linux_link_descriptor(int file, int directory, const char *name) {
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    return linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW);
+}
+static inline int linux_close_from(unsigned first) { return (int)syscall(SYS_close_range, first, ~0U, 0); }
+/* Swift 6 refuses the global itself. */
+static inline char **linux_environment(void) { return environ; }
+/* What Glibc's module hides of spawn.h, which cannot be included here beside it; actions: posix_spawn_file_actions_t. */
+int linux_spawn_add_chdir(void *actions, const char *path);
+int linux_spawn_add_close_from(void *actions, int first);
+short linux_spawn_new_session(void);
+
+static const uint64_t LINUX_RESOLVE_BENEATH = RESOLVE_BENEATH;
+static const uint64_t LINUX_RESOLVE_NO_SYMLINKS = RESOLVE_NO_SYMLINKS;
+static const uint64_t LINUX_RESOLVE_NO_MAGICLINKS = RESOLVE_NO_MAGICLINKS;
+static const uint64_t LINUX_RESOLVE_NO_XDEV = RESOLVE_NO_XDEV;
+
+#include <sys/eventfd.h>
+/* A counter that poll can wait on; closed on exec. */
+static inline int linux_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }

@@ -1,0 +1,116 @@
+import ArtifactKit
+import GitKit
+import Glibc
+
+/// What a revision holds, entry by entry: read from the bare repository and never through a checkout.
+struct Export {
+    let repository: Repository
+    let commit: Commit
+    private(set) var entries: [TreeEntry] = []
+    /// Things that people should know: submodules that stay empty.
+    private(set) var notes: [String] = []
+
+    init(_ revision: Revision, from repository: Repository) throws {
+        self.repository = repository
+        commit = try repository.commit(revision)
+        var entries: [TreeEntry] = []
+        try repository.walkTree(of: revision) { entry in
+            try PathRules.check(entry.path)
+            entries.append(entry)
+        }
+        // Git sorts a folder as if its name ended with a slash; a manifest sorts plain bytes.
+        entries.sort { $0.path.lexicographicallyPrecedes($1.path) }
+        self.entries = entries
+        for entry in entries where entry.kind == .submodule {
+            notes.append("\(visible(entry.path)) is a submodule: its folder stays empty")
+        }
+    }
+
+    /// The tarball straight from git's objects, for a revision that has no build.
+    func pack(into path: String) throws -> TarballSummary {
+        let writer = try TarballWriter(at: path, modificationTime: max(0, commit.committer.seconds))
+        for entry in entries {
+            switch entry.kind {
+            case .directory, .submodule: try writer.addDirectory(entry.path)
+            case .link: try writer.addLink(entry.path, target: try link(entry))
+            case .file, .executable:
+                let (size, read) = try content(of: entry)
+                try writer.addFile(entry.path, executable: entry.kind == .executable, size: size, read)
+            }
+        }
+        return try writer.finish()
+    }
+
+    /// The tree as files, for a build to work in; owned by `user` when there is one.
+    func write(into directory: Directory, for user: User?) throws {
+        func own(_ descriptor: Int32) throws {
+            guard let user else { return }
+            guard fchown(descriptor, user.uid, user.gid) == 0 else {
+                throw ShipitError(.failure, "could not give the workspace to \(user.name): \(systemReason(errno))")
+            }
+        }
+        for entry in entries {
+            switch entry.kind {
+            case .directory, .submodule:
+                try directory.makeDirectory(entry.path)
+                if user != nil { try own(directory.open(entry.path).descriptor) }
+            case .link:
+                try directory.createLink(entry.path, target: try link(entry))
+                if let user { lchownAt(directory, entry.path, user) }
+            case .file, .executable:
+                let (_, read) = try content(of: entry)
+                let writer = try directory.createFile(entry.path, mode: entry.kind == .executable ? 0o755 : 0o644)
+                try read { try writer.write($0) }
+                try own(writer.descriptor)
+                try writer.close()
+            }
+        }
+        try own(directory.descriptor)
+    }
+
+    private func lchownAt(_ directory: Directory, _ path: [UInt8], _ user: User) {
+        // A link's owner decides nothing; losing it is harmless.
+        _ = path.withUnsafeBufferPointer { _ in
+            (path + [0]).withUnsafeBytes {
+                fchownat(
+                    directory.descriptor, $0.baseAddress?.assumingMemoryBound(to: CChar.self), user.uid, user.gid,
+                    AT_SYMLINK_NOFOLLOW)
+            }
+        }
+    }
+
+    private func link(_ entry: TreeEntry) throws -> [UInt8] {
+        let target = try repository.blob(entry.id)
+        try PathRules.checkLink(at: entry.path, target: target)
+        return target
+    }
+
+    private typealias Reader = ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
+
+    /// The size and the bytes of a file; a pointer to a large file becomes the large file when it is at hand.
+    private func content(of entry: TreeEntry) throws -> (size: Int64, read: Reader) {
+        let size = try repository.blobSize(entry.id)
+        if size < 1024, let pointer = Repository.lfsPointer(in: try repository.blob(entry.id)) {
+            guard let path = repository.lfsObjectPath(oid: pointer.oid) else {
+                throw ShipitError(
+                    .failure,
+                    "\(visible(entry.path)) is a Git LFS pointer, and its object \(pointer.oid.prefix(12)) is not in the repository",
+                    hint: "git lfs push --all to this repository's lfs/objects, or commit the file itself")
+            }
+            return (pointer.size, { consume in try Self.readLarge(path, pointer, consume) })
+        }
+        return (size, { consume in try repository.readBlob(entry.id, consume) })
+    }
+
+    private static func readLarge(
+        _ path: String, _ pointer: (oid: String, size: Int64), _ consume: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        let (digest, size) = try Digest.ofFile(at: path)
+        guard digest.description == pointer.oid, size == pointer.size else {
+            throw ShipitError(.failure, "the Git LFS object \(path) does not match its name", hint: "git lfs fsck")
+        }
+        let slash = path.lastIndex(of: "/") ?? path.startIndex
+        let folder = try Directory(path: String(path[..<slash]))
+        _ = try folder.readFile(Array(path[path.index(after: slash)...].utf8), consume)
+    }
+}

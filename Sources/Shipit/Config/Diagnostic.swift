@@ -1,0 +1,58 @@
+/// One thing that is wrong with a file, and where.
+public struct Diagnostic: Hashable, Sendable, CustomStringConvertible {
+    public enum Severity: String, Hashable, Sendable, Codable {
+        case error, warning
+    }
+
+    public let severity: Severity
+    public let file: String
+    /// Counted from one; nil where the whole file is meant.
+    public let line: Int?
+    public let column: Int?
+    public let message: String
+
+    public init(_ severity: Severity, file: String, line: Int? = nil, column: Int? = nil, _ message: String) {
+        self.severity = severity
+        self.file = file
+        self.line = line
+        self.column = column
+        self.message = message
+    }
+
+    public var description: String {
+        let place = [file, line.map(String.init), column.map(String.init)].compactMap(\.self).joined(separator: ":")
+        return severity == .error ? "\(place): \(message)" : "\(place): warning: \(message)"
+    }
+}
+
+/// All that is wrong with a file, at once.
+public struct Diagnostics: Error, Hashable, Sendable, CustomStringConvertible {
+    public let all: [Diagnostic]
+
+    public init(_ all: [Diagnostic]) { self.all = all }
+
+    public var errors: [Diagnostic] { all.filter { $0.severity == .error } }
+    public var description: String { all.map(\.description).joined(separator: "\n") }
+}
+
+/// The nearest of the words that were meant, if one is near.
+func suggestion(for word: String, among words: [String]) -> String? {
+    let near = words.map { (word: $0, distance: editDistance(word.lowercased(), $0.lowercased())) }
+    guard let best = near.min(by: { $0.distance < $1.distance }) else { return nil }
+    return best.distance <= max(1, min(3, word.count / 3)) ? best.word : nil
+}
+
+private func editDistance(_ a: String, _ b: String) -> Int {
+    let a = Array(a.unicodeScalars.prefix(64)), b = Array(b.unicodeScalars.prefix(64))
+    var row = Array(0...b.count)
+    for (i, x) in a.enumerated() {
+        var diagonal = row[0]
+        row[0] = i + 1
+        for (j, y) in b.enumerated() {
+            let above = row[j + 1]
+            row[j + 1] = min(above + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
+            diagonal = above
+        }
+    }
+    return row[b.count]
+}

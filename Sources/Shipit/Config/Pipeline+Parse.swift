@@ -1,0 +1,258 @@
+import Yams
+
+extension Pipeline {
+    /// Reads a policy strictly: unknown keys, wrong types and impossible values are all reported at once.
+    public static func parse(_ bytes: [UInt8], file: String) throws(Diagnostics) -> (
+        pipeline: Pipeline, warnings: [Diagnostic]
+    ) {
+        let reader = YAMLReader(file: file)
+        guard let root = try reader.compose(bytes) else {
+            throw Diagnostics([Diagnostic(.error, file: file, line: 1, column: 1, "the file is empty, expected a policy")])
+        }
+        let pipeline = Pipeline(root, reader)
+        return (pipeline, try reader.finish())
+    }
+
+    private init(_ root: Node, _ reader: YAMLReader) {
+        let keys = reader.mapping(
+            root, of: "pipeline.yml",
+            keys: ["app", "repository", "triggers", "mode", "push", "build", "environments"],
+            later: ["notify", "allow", "foreign_options", "supersede_waiting", "secrets"])
+        func missing(_ key: String, _ what: String) {
+            if keys[key] == nil { reader.error(root, "\"\(key)\" is missing, expected \(what)") }
+        }
+        missing("app", "the app's name")
+        missing("repository", "the path of a bare git repository")
+        missing("environments", "a list of environments, each with name and targets")
+
+        app = keys["app"].flatMap { reader.name($0, of: "app") } ?? ""
+        repository = keys["repository"].flatMap { reader.absolutePath($0, of: "repository") } ?? ""
+        triggers = keys["triggers"].map { reader.triggers($0) } ?? [Trigger(include: [Glob("main")])]
+        if let node = keys["mode"], let value = reader.choice(node, of: "mode", Mode.self) { mode = value }
+        if let node = keys["push"], let value = reader.choice(node, of: "push", PushBehaviour.self) { push = value }
+        if let node = keys["build"] { build = reader.build(node) }
+        environments = keys["environments"].map { reader.environments($0) } ?? []
+    }
+}
+
+extension YAMLReader {
+    fileprivate func name(_ node: Node, of what: String) -> String? {
+        guard let name = text(node, of: what) else { return nil }
+        guard Name.isValid(name) else {
+            error(node, "\(what) wants a name of a-z, 0-9 and -, that begins with a letter or digit, found \"\(name)\"")
+            return nil
+        }
+        return name
+    }
+
+    fileprivate func absolutePath(_ node: Node, of what: String) -> String? {
+        guard let path = text(node, of: what) else { return nil }
+        guard path.hasPrefix("/"), !path.split(separator: "/").contains(where: { $0 == ".." || $0 == "." }) else {
+            error(node, "\(what) wants an absolute path without . and .., found \"\(path)\"")
+            return nil
+        }
+        return path.normalisedPath
+    }
+
+    fileprivate func relativePath(_ node: Node, of what: String) -> String? {
+        guard let path = text(node, of: what) else { return nil }
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        let trimmed = parts.last == "" ? parts.dropLast() : parts[...]
+        guard !trimmed.isEmpty, !trimmed.contains(where: { $0.isEmpty || $0 == "." || $0 == ".." }) else {
+            error(node, "\(what) wants a path inside the release, found \"\(path)\"")
+            return nil
+        }
+        return path
+    }
+
+    fileprivate func triggers(_ node: Node) -> [Trigger] {
+        let entries = list(node, of: "triggers")
+        if entries.isEmpty { error(node, "triggers wants at least one entry such as - branches: [main]") }
+        return entries.compactMap { entry in
+            let keys = mapping(entry, of: "a trigger", keys: ["branches"], later: ["tags", "paths", "to"])
+            guard let branches = keys["branches"] else {
+                if keys.isEmpty { error(entry, "a trigger wants branches: a list of names or globs") }
+                return nil
+            }
+            guard case .mapping = branches else {
+                let names = globs(branches, of: "branches")
+                if names.isEmpty { error(branches, "branches wants at least one name or glob") }
+                return Trigger(include: names)
+            }
+            let parts = mapping(branches, of: "branches", keys: ["include", "exclude"])
+            if parts.isEmpty { error(branches, "branches wants a list, or include: and exclude:") }
+            return Trigger(
+                include: parts["include"].map { globs($0, of: "include") } ?? [],
+                exclude: parts["exclude"].map { globs($0, of: "exclude") } ?? [])
+        }
+    }
+
+    private func globs(_ node: Node, of what: String) -> [Glob] { texts(node, of: what).map { Glob($0) } }
+
+    fileprivate func build(_ node: Node) -> BuildPolicy {
+        var build = BuildPolicy()
+        let keys = mapping(
+            node, of: "build", keys: ["buildspec", "timeout", "sandbox", "network", "see"],
+            later: ["workspace", "limits", "cache"])
+        if let node = keys["buildspec"], let path = relativePath(node, of: "buildspec") { build.buildspec = path }
+        if let node = keys["timeout"], let limit = duration(node, of: "timeout") { build.timeout = limit }
+        if let node = keys["sandbox"], let word = choice(node, of: "sandbox", BuildPolicy.Sandbox.self) {
+            build.sandbox = word
+        }
+        if let node = keys["network"], let flag = flag(node, of: "network") { build.network = flag }
+        if let node = keys["see"] {
+            build.see = list(node, of: "see").compactMap { absolutePath($0, of: "an entry of see") }
+            if build.see.contains("/") { error(node, "see wants folders, \"/\" would show everything") }
+        }
+        return build
+    }
+
+    fileprivate func environments(_ node: Node) -> [EnvironmentPolicy] {
+        let entries = list(node, of: "environments")
+        if entries.isEmpty { error(node, "environments wants at least one entry with name and targets") }
+        var names: Set<String> = []
+        var targets: [(path: String, node: Node)] = []
+        return entries.enumerated().map { index, entry in
+            let (environment, places) = environment(entry, isFirst: index == 0)
+            if !names.insert(environment.name).inserted, !environment.name.isEmpty {
+                error(entry, "the environment \"\(environment.name)\" stands twice")
+            }
+            for place in places {
+                if let other = targets.first(where: { place.path.isNested(with: $0.path) }) {
+                    let how = other.path == place.path ? "stands twice" : "and \(other.path) lie inside one another"
+                    error(place.node, "the target \(place.path) \(how), expected separate folders")
+                }
+                targets.append(place)
+            }
+            return environment
+        }
+    }
+
+    private func environment(_ node: Node, isFirst: Bool) -> (EnvironmentPolicy, [(path: String, node: Node)]) {
+        let keys = mapping(
+            node, of: "an environment",
+            keys: [
+                "name", "targets", "promotion", "layout", "shared", "keep", "health", "on_failure", "runas",
+                "hook_timeout",
+            ],
+            later: ["approvals", "soak", "window", "spare", "view"])
+        var environment = EnvironmentPolicy(name: "", targets: [])
+        if let node = keys["name"] {
+            environment.name = name(node, of: "name") ?? ""
+            if environment.name == "build" { error(node, "\"build\" is the name of the build, expected another name") }
+        } else {
+            error(node, "an environment has no name, expected name: staging or the like")
+        }
+        var places: [(path: String, node: Node)] = []
+        if let node = keys["targets"] {
+            places = targets(node)
+            environment.targets = places.map(\.path)
+        } else {
+            error(node, "an environment has no targets, expected targets: [/srv/app/staging]")
+        }
+        if let node = keys["promotion"], let word = choice(node, of: "promotion", EnvironmentPolicy.Promotion.self) {
+            environment.promotion = word
+            if isFirst {
+                error(node, "the first environment takes every push, expected promotion on a later environment only")
+            }
+        }
+        if let node = keys["layout"], let word = text(node, of: "layout"), word != "releases" {
+            let later = word == "in-place" ? "layout in-place is not supported yet" : "layout wants releases, found \"\(word)\""
+            error(node, later)
+        }
+        if let node = keys["shared"] { environment.shared = shared(node) }
+        if let node = keys["keep"], let number = number(node, of: "keep", in: 0...1000) { environment.keep = number }
+        if let node = keys["health"] { environment.health = health(node) }
+        if let node = keys["on_failure"], let word = choice(node, of: "on_failure", EnvironmentPolicy.OnFailure.self) {
+            environment.onFailure = word
+        }
+        if let node = keys["runas"] { environment.runas = text(node, of: "runas") }
+        if let node = keys["hook_timeout"], let limit = duration(node, of: "hook_timeout") {
+            environment.hookTimeout = limit
+        }
+        return (environment, places)
+    }
+
+    private func targets(_ node: Node) -> [(path: String, node: Node)] {
+        let entries = list(node, of: "targets")
+        if entries.isEmpty { error(node, "targets wants at least one folder") }
+        return entries.compactMap { entry in
+            var place = entry
+            if case .mapping = entry {
+                let keys = mapping(entry, of: "a target", keys: ["path"], later: ["host"])
+                guard let path = keys["path"] else {
+                    error(entry, "a target wants path: and a folder")
+                    return nil
+                }
+                place = path
+            }
+            guard let path = absolutePath(place, of: "a target") else { return nil }
+            if path == "/" {
+                error(place, "the target / is not supported yet, expected a folder of its own")
+                return nil
+            }
+            return (path, place)
+        }
+    }
+
+    private func shared(_ node: Node) -> [SharedPath] {
+        var paths: [SharedPath] = []
+        for entry in list(node, of: "shared") {
+            guard let written = relativePath(entry, of: "an entry of shared") else { continue }
+            let path = SharedPath(path: written.normalisedPath, isFolder: written.hasSuffix("/"))
+            if let other = paths.first(where: { path.path.isNested(with: $0.path) }) {
+                error(entry, "the shared \(written) and \(other.written) overlap, expected separate names")
+            }
+            paths.append(path)
+        }
+        return paths
+    }
+
+    private func health(_ node: Node) -> HealthCheck? {
+        let keys = mapping(node, of: "health", keys: ["url", "command", "within"])
+        let within = keys["within"].flatMap { duration($0, of: "within") } ?? .seconds(30)
+        switch (keys["url"], keys["command"]) {
+        case (let node?, nil):
+            guard let url = text(node, of: "url") else { return nil }
+            guard HTTPProbe(url: url) != nil else {
+                let hint = url.hasPrefix("https:") ? "; for https use command: [curl, -fsS, \"\(url)\"]" : ""
+                error(node, "url wants http://HOST[:PORT]/PATH, found \"\(url)\"\(hint)")
+                return nil
+            }
+            return HealthCheck(probe: .url(url), within: within.inSeconds)
+        case (nil, let node?):
+            let words = texts(node, of: "command")
+            if words.isEmpty { error(node, "command wants a list of words, such as [curl, -f, http://localhost/]") }
+            return HealthCheck(probe: .command(words), within: within.inSeconds)
+        default:
+            error(node, "health wants either url: or command:")
+            return nil
+        }
+    }
+}
+
+/// The names of apps and environments.
+public enum Name {
+    public static func isValid(_ name: String) -> Bool {
+        let bytes = Array(name.utf8)
+        guard let first = bytes.first, bytes.count <= 63, isWord(first) else { return false }
+        return bytes.allSatisfy { isWord($0) || $0 == UInt8(ascii: "-") }
+    }
+
+    private static func isWord(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+    }
+}
+
+extension String {
+    /// Without doubled slashes and without one at the end.
+    var normalisedPath: String {
+        let parts = split(separator: "/").joined(separator: "/")
+        return hasPrefix("/") ? "/" + parts : parts
+    }
+
+    /// One of the two paths is the other, or lies below it.
+    func isNested(with other: String) -> Bool {
+        self == other || hasPrefix(other + "/") || other.hasPrefix(self + "/")
+    }
+}

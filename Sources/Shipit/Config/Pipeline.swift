@@ -1,0 +1,114 @@
+/// An app's policy: what ships, from where, to where and in which order. It lives on the server, never in a push.
+public struct Pipeline: Hashable, Sendable {
+    /// What a waiting run does when a newer one arrives.
+    public enum Mode: String, Hashable, Sendable, CaseIterable {
+        case superseded, queued
+    }
+
+    /// What the pusher sees unless a push option says otherwise.
+    public enum PushBehaviour: String, Hashable, Sendable, CaseIterable {
+        case wait, detach
+    }
+
+    public var app: String
+    public var repository: String
+    public var triggers: [Trigger]
+    public var mode: Mode = .superseded
+    public var push: PushBehaviour = .wait
+    public var build = BuildPolicy()
+    /// In the order in which a revision passes them; never empty.
+    public var environments: [EnvironmentPolicy]
+
+    public func environment(_ name: String) -> EnvironmentPolicy? { environments.first { $0.name == name } }
+
+    /// The environment whose verified revision may be promoted into this one.
+    public func before(_ name: String) -> EnvironmentPolicy? {
+        guard let index = environments.firstIndex(where: { $0.name == name }), index > 0 else { return nil }
+        return environments[index - 1]
+    }
+
+    public func after(_ name: String) -> EnvironmentPolicy? {
+        guard let index = environments.firstIndex(where: { $0.name == name }) else { return nil }
+        return environments.indices.contains(index + 1) ? environments[index + 1] : nil
+    }
+}
+
+/// References that ship, by branch name.
+public struct Trigger: Hashable, Sendable {
+    public var include: [Glob]
+    public var exclude: [Glob]
+
+    public init(include: [Glob], exclude: [Glob] = []) {
+        self.include = include
+        self.exclude = exclude
+    }
+
+    /// `exclude` alone means everything else.
+    public func matches(branch: [UInt8]) -> Bool {
+        (include.isEmpty || include.contains { $0.matches(branch) }) && !exclude.contains { $0.matches(branch) }
+    }
+}
+
+/// How a revision is built.
+public struct BuildPolicy: Hashable, Sendable {
+    /// Whether builds run enclosed by bubblewrap.
+    public enum Sandbox: String, Hashable, Sendable, CaseIterable {
+        case auto, required, off
+    }
+
+    public var buildspec = "buildspec.yml"
+    public var timeout: Duration = .seconds(3600)
+    public var sandbox = Sandbox.auto
+    public var network = true
+    /// Folders outside /usr that builds may read; their `bin` folders join PATH.
+    public var see: [String] = []
+
+    public init() {}
+}
+
+/// Where releases of one environment go live, and under which conditions.
+public struct EnvironmentPolicy: Hashable, Sendable {
+    public enum Promotion: String, Hashable, Sendable, CaseIterable {
+        case manual, automatic
+    }
+
+    public enum OnFailure: String, Hashable, Sendable, CaseIterable {
+        case rollback, stop
+    }
+
+    public var name: String
+    public var targets: [String]
+    public var promotion = Promotion.manual
+    public var shared: [SharedPath] = []
+    /// Good releases kept, besides the live one and the one before it.
+    public var keep = 5
+    public var health: HealthCheck?
+    public var onFailure = OnFailure.rollback
+    /// The user of hook scripts that name none; nil for the owner of the target.
+    public var runas: String?
+    /// The time limit of the server's own hook scripts.
+    public var hookTimeout: Duration = .seconds(3600)
+}
+
+/// A file or folder that outlives releases, linked into each by name.
+public struct SharedPath: Hashable, Sendable, Codable {
+    /// Relative, without a slash at the end.
+    public var path: String
+    public var isFolder: Bool
+
+    public var written: String { isFolder ? path + "/" : path }
+}
+
+/// How a new release proves that it works, after ValidateService.
+public struct HealthCheck: Hashable, Sendable, Codable {
+    public enum Probe: Hashable, Sendable, Codable {
+        /// Answers with a status from 200 to 399; plain http only.
+        case url(String)
+        /// Exits with 0; run without a shell.
+        case command([String])
+    }
+
+    public var probe: Probe
+    /// Tried again and again until then, in seconds.
+    public var within: Double
+}

@@ -1,0 +1,237 @@
+import ArtifactKit
+import GitKit
+import Glibc
+
+/// Makes the artifact of a revision: by its buildspec, enclosed, or of the tree as it is.
+struct BuildJob: Sendable {
+    let installation: Installation
+    let job: Job
+    let run: Run
+    let policy: Policy
+    let log: LogFile
+    let masker: Masker
+    /// Why builds cannot be enclosed on this machine, found out once by the worker.
+    let sandboxObstacle: String?
+
+    enum Result: Sendable {
+        case made(Artifact)
+        case ended(Status, String)
+    }
+
+    func perform() async throws -> Result {
+        let store = try ArtifactStore(installation.home.artifacts(run.app))
+        if !run.rebuild, let artifact = try installation.ledger.artifacts(app: run.app, revision: run.revision).last {
+            if (try? Digest.ofFile(at: store.path(artifact.file)).digest) == artifact.digest {
+                // Unreadable or other bytes alike: the artifact is made again below.
+                log.say("using the artifact of run \(artifact.run): \(artifact.file)")
+                return .made(artifact)
+            }
+            log.say("the artifact \(artifact.file) is missing or damaged: made again")
+        }
+        let aside = store.aside(job)
+        unlink(aside)
+        defer { unlink(aside) }
+        let buildspec = try await buildspec()
+        guard let buildspec else {
+            log.say("no \(policy.pipeline.build.buildspec) in \(run.revision.abbreviated()): the tree is packed as it is")
+            return .made(try await packTree(aside, store))
+        }
+        return try await build(buildspec.spec, digest: buildspec.digest, aside, store)
+    }
+
+    // MARK: The tree as it is
+
+    private func packTree(_ aside: String, _ store: ArtifactStore) async throws -> Artifact {
+        try await onThread {
+            let export = try Export(run.revision, from: try Repository(at: policy.pipeline.repository))
+            export.notes.forEach(log.say)
+            try Failpoint.buildBeforePack.reach()
+            let summary = try export.pack(into: aside)
+            return try keep(summary, aside, store, provenance(export.commit, method: "tree"))
+        }
+    }
+
+    // MARK: By its buildspec
+
+    private func buildspec() async throws -> (spec: Buildspec, digest: Digest)? {
+        try await onThread {
+            let name = policy.pipeline.build.buildspec
+            let repository = try Repository(at: policy.pipeline.repository)
+            guard let entry = try repository.file(at: name, in: run.revision) else { return nil }
+            guard entry.kind == .file || entry.kind == .executable else {
+                throw Diagnostics([Diagnostic(.error, file: name, "not a regular file")])
+            }
+            let bytes = try repository.blob(entry.id)
+            let (spec, warnings) = try Buildspec.parse(bytes, file: name)
+            for warning in warnings { log.say(warning.description) }
+            return (spec, Digest.of(bytes))
+        }
+    }
+
+    private func build(_ spec: Buildspec, digest: Digest, _ aside: String, _ store: ArtifactStore) async throws -> Result {
+        let wanted = policy.pipeline.build.sandbox
+        if wanted == .required, let sandboxObstacle {
+            throw ShipitError(.failure, "builds must be enclosed, and \(sandboxObstacle)", hint: "shipit doctor")
+        }
+        let isEnclosed = wanted != .off && sandboxObstacle == nil
+        if wanted == .auto, let sandboxObstacle { log.say("the build is NOT enclosed: \(sandboxObstacle)") }
+
+        let workspace = Workspace(path: installation.home.workspace(job))
+        defer { Workspaces.remove(workspace.path) }
+        let commit = try await onThread { try makeWorkspace(workspace) }
+        try Failpoint.buildExported.reach()
+        let command = driver(workspace, isEnclosed: isEnclosed, variables: try variables(spec, workspace, commit, isEnclosed))
+        let log = log
+        let (outcome, phases) = try await BuildSession.open(
+            command, control: workspace.control, limit: policy.pipeline.build.timeout,
+            output: { log.output($0) }, { try await carryOut(spec, $0) })
+        log.finish()
+        switch outcome.stopped {
+        case .timedOut: return .ended(.failed, "the time limit of \(policy.pipeline.build.timeout.spoken) passed")
+        case .cancelled: return .ended(.cancelled, "cancelled")
+        case nil: break
+        }
+        if let failure = phases.failure { return .ended(.failed, failure) }
+        guard phases.isComplete, outcome.exit.isSuccess else {
+            return .ended(.errored, "the build's shell ended early (\(outcome.exit))")
+        }
+        try Failpoint.buildBeforePack.reach()
+        return .made(
+            try await onThread {
+                let collection = try Collection(workspace.source, spec.artifacts)
+                let summary = try collection.pack(into: aside, modificationTime: commit.committer.seconds)
+                let provenance = provenance(commit, method: "build", buildspec: digest, sandboxed: isEnclosed)
+                return try keep(summary, aside, store, provenance)
+            })
+    }
+
+    private struct Phases: Sendable {
+        var failure: String?
+        var isComplete = false
+    }
+
+    private func carryOut(_ spec: Buildspec, _ session: BuildSession) async throws -> Phases {
+        var states = BuildPhases()
+        var result = Phases()
+        for name in Buildspec.PhaseName.allCases {
+            guard let phase = spec.phases[name], states.runs(name) else { continue }
+            log.say("phase \(name.rawValue)")
+            try installation.ledger.progress(job, "phase \(name.rawValue)")
+            let began = ContinuousClock.now
+            var failure: String?
+            for command in phase.commands {
+                guard let status = try await perform(command, session, states) else { return result }
+                guard status == 0 else {
+                    failure = "\(name.rawValue): \(Self.summary(of: command)) ended with exit status \(status)"
+                    break
+                }
+            }
+            for command in phase.finally {
+                guard let status = try await perform(command, session, states) else { return result }
+                if status != 0, failure == nil {
+                    failure = "\(name.rawValue): \(Self.summary(of: command)) ended with exit status \(status)"
+                }
+            }
+            let time = (ContinuousClock.now - began).spoken
+            log.say("phase \(name.rawValue) \(failure == nil ? "succeeded" : "failed") after \(time)")
+            if let failure {
+                states.fail(name)
+                result.failure = result.failure ?? failure
+            }
+        }
+        result.isComplete = true
+        return result
+    }
+
+    private func perform(_ command: String, _ session: BuildSession, _ states: BuildPhases) async throws -> Int32? {
+        log.command(command)
+        return try await session.run(command, succeeding: states.isSucceeding)
+    }
+
+    private static func summary(of command: String) -> String {
+        let line = command.split(separator: "\n").first.map(String.init) ?? command
+        return "\"\(line.count > 60 ? line.prefix(57) + "…" : line)\""
+    }
+
+    // MARK: Parts
+
+    private func makeWorkspace(_ workspace: Workspace) throws -> Commit {
+        let user = Sandbox.buildUser
+        Workspaces.remove(workspace.path)
+        for path in [workspace.path, workspace.source, workspace.control, workspace.home, workspace.temporary] {
+            let directory = try Directory(creating: path, mode: 0o700)
+            if let user, fchown(directory.descriptor, user.uid, user.gid) != 0 {
+                throw ShipitError(.failure, "could not give \(path) to \(user.name): \(systemReason(errno))")
+            }
+        }
+        let export = try Export(run.revision, from: try Repository(at: policy.pipeline.repository))
+        export.notes.forEach(log.say)
+        try export.write(into: try Directory(path: workspace.source), for: user)
+        return export.commit
+    }
+
+    private func driver(_ workspace: Workspace, isEnclosed: Bool, variables: [String: String]) -> Command {
+        let mark = "build-\(installation.home.path)-\(job.id)-\(job.attempt)"
+        var command = Command(
+            "/bin/sh", [isEnclosed ? "\(Sandbox.control)/driver" : "\(workspace.control)/driver"],
+            environment: variables, in: isEnclosed ? Sandbox.source : workspace.source, as: Sandbox.buildUser, mark: mark)
+        if isEnclosed {
+            let build = policy.pipeline.build
+            command = Sandbox(network: build.network, see: build.see).enclosing(command, workspace: workspace)
+        }
+        return command
+    }
+
+    /// AWS's variables with true values (AWS reference 3.5); the server's own win over the buildspec's.
+    private func variables(
+        _ spec: Buildspec, _ workspace: Workspace, _ commit: Commit, _ isEnclosed: Bool
+    ) throws -> [String: String] {
+        var variables = Command.plainEnvironment
+        let folders = policy.pipeline.build.see.flatMap { ["\($0)/bin", "\($0)/usr/bin"] }.filter(FileSystem.isFolder)
+        variables["PATH"] = (folders + [Command.path]).joined(separator: ":")
+        variables.merge(spec.variables) { $1 }
+        variables.merge(try installation.environmentFile(run.app, "build").variables) { $1 }
+        variables.merge([
+            "HOME": isEnclosed ? Sandbox.home : workspace.home,
+            "TMPDIR": isEnclosed ? "/tmp" : workspace.temporary,
+            "SHIPIT_CONTROL": isEnclosed ? Sandbox.control : workspace.control,
+            "CI": "true",
+            "SOURCE_DATE_EPOCH": "\(max(0, commit.committer.seconds))",
+            "CODEBUILD_BUILD_ID": "\(run.app):\(run.id)",
+            "CODEBUILD_BUILD_NUMBER": "\(run.id)",
+            "CODEBUILD_BUILD_SUCCEEDING": "1",
+            "CODEBUILD_INITIATOR": "shipit/\(run.app)",
+            "CODEBUILD_RESOLVED_SOURCE_VERSION": run.revision.hex,
+            "CODEBUILD_SOURCE_VERSION": run.reference ?? run.revision.hex,
+            "CODEBUILD_SOURCE_REPO_URL": policy.pipeline.repository,
+            "CODEBUILD_SRC_DIR": isEnclosed ? Sandbox.source : workspace.source,
+            "CODEBUILD_START_TIME": "\(Timestamp.now.milliseconds)",
+            "SHIPIT_APP": run.app,
+            "SHIPIT_REVISION": run.revision.hex,
+            "SHIPIT_RUN": "\(run.id)",
+        ]) { $1 }
+        return variables
+    }
+
+    private func keep(
+        _ summary: TarballSummary, _ aside: String, _ store: ArtifactStore, _ provenance: Provenance
+    ) throws -> Artifact {
+        let (file, differs) = try store.keep(aside, summary, provenance)
+        if differs {
+            log.say("this build gave other bytes than an earlier one of the same commit; both are kept, this one as \(file)")
+            try installation.ledger.note(.artifactDiffers, job, "\(run.revision.abbreviated()) gave other bytes than before: \(file)")
+        }
+        log.say("artifact \(file), \(summary.size) bytes, \(summary.manifest.entries.count) entries, sha256 \(summary.digest)")
+        return try installation.ledger.addArtifact(
+            app: run.app, revision: run.revision, digest: summary.digest, size: summary.size, file: file, run: run.id)
+    }
+
+    private func provenance(
+        _ commit: Commit, method: String, buildspec: Digest? = nil, sandboxed: Bool = false
+    ) -> Provenance {
+        Provenance(
+            app: run.app, revision: run.revision, tree: commit.tree, repository: policy.pipeline.repository, run: run.id,
+            by: run.by, at: Timestamp.now.rfc3339, method: method, buildspec: buildspec, sandboxed: sandboxed,
+            network: policy.pipeline.build.network, policy: policy.digest, tools: Versions.all)
+    }
+}

@@ -1,0 +1,31 @@
+/// Something that happened, for people: the one stream that terminals, pages and notifiers read.
+public struct Event: Hashable, Sendable, Codable {
+    public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
+        case pushReceived = "push.received"
+        case pushIgnored = "push.ignored"
+        case runCreated = "run.created"
+        case jobQueued = "job.queued"
+        case jobStarted = "job.started"
+        case jobProgress = "job.progress"
+        case jobWaiting = "job.waiting"
+        case jobSucceeded = "job.succeeded"
+        case jobFailed = "job.failed"
+        case jobErrored = "job.errored"
+        case jobCancelled = "job.cancelled"
+        case jobSuperseded = "job.superseded"
+        case jobInterrupted = "job.interrupted"
+        case cancelRequested = "cancel.requested"
+        case holdPlaced = "hold.placed"
+        case holdLifted = "hold.lifted"
+        case artifactDiffers = "artifact.differs"
+    }
+
+    public let id: Int64
+    public let at: Timestamp
+    public let kind: Kind
+    public let app: String?
+    public let run: Int64?
+    public let job: Int64?
+    /// One line, already safe to print.
+    public let text: String
+}

@@ -1,0 +1,86 @@
+import Glibc
+import Synchronization
+
+/// One shell session's worth of state around a build's commands: working directory and exported variables.
+///
+/// A fixed driver runs inside the walls and takes the numbers of commands on its standard input; each command is a file.
+/// When the session ends, nothing that a command left running survives.
+final class BuildSession: Sendable {
+    private let commands: Pipe
+    private let statuses: Pipe
+    private let control: String
+    private let count = Mutex(0)
+
+    init(control: String) throws {
+        self.control = control
+        commands = try Pipe()
+        statuses = try Pipe()
+        try FileSystem.write("\(control)/driver", Array(Self.driver.utf8), mode: 0o644, sync: false)
+    }
+
+    /// `export -p` and `pwd` are kept after every command, also after one that called `exit`.
+    static let driver = """
+        exec 3>&1 1>&2
+        while read -r number; do
+            (
+                exec 3>&- </dev/null
+                trap 'status=$?; trap - EXIT
+                    export -p >"$SHIPIT_CONTROL/environment" && pwd -P >"$SHIPIT_CONTROL/directory"
+                    exit $status' EXIT
+                if [ -f "$SHIPIT_CONTROL/environment" ]; then
+                    . "$SHIPIT_CONTROL/environment"
+                    cd "$(cat "$SHIPIT_CONTROL/directory")" || exit 1
+                fi
+                . "$SHIPIT_CONTROL/settings"
+                . "$SHIPIT_CONTROL/command.$number"
+            )
+            echo "$number $?" >&3
+        done
+        """
+
+    /// Runs `steps` with the session open around them, and ends it whatever they do.
+    ///
+    /// The outcome says whether the session itself was stopped: by its deadline, or because the task was cancelled.
+    static func open<Value: Sendable>(
+        _ driver: Command, control: String, limit: Duration, output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
+        _ steps: @escaping @Sendable (BuildSession) async throws -> Value
+    ) async throws -> (outcome: Outcome, value: Value) {
+        let session = try BuildSession(control: control)
+        let streams = Program.Streams(input: session.commands.readEnd, output: session.statuses.writeEnd)
+        async let running = Program.run(driver, limit: limit, streams: streams, output: output)
+        // The steps end by themselves when the driver does: then no status comes any more.
+        let value = await Task { try await steps(session) }.result
+        close(session.commands.writeEnd)
+        let outcome = try await running
+        session.statuses.closeReadEnd()
+        if let mark = driver.mark { ProcessSweep.end(marked: mark) }
+        return (outcome, try value.get())
+    }
+
+    /// Runs one command; nil when the session ended before the command did.
+    func run(_ text: String, succeeding: Bool) async throws -> Int32? {
+        let number = count.withLock { count in
+            count += 1
+            return count
+        }
+        try FileSystem.write("\(control)/command.\(number)", Array("\(text)\n".utf8), mode: 0o644, sync: false)
+        let settings = "CODEBUILD_BUILD_SUCCEEDING=\(succeeding ? 1 : 0)\nexport CODEBUILD_BUILD_SUCCEEDING\n"
+        try FileSystem.write("\(control)/settings", Array(settings.utf8), mode: 0o644, sync: false)
+        let (input, output) = (commands.writeEnd, statuses.readEnd)
+        return await onThread {
+            let line = Array("\(number)\n".utf8)
+            guard write(input, line, line.count) == line.count else { return nil }
+            var answer: [UInt8] = []
+            var byte: UInt8 = 0
+            while true {
+                let count = read(output, &byte, 1)
+                if count < 0, errno == EINTR { continue }
+                guard count == 1, answer.count < 64 else { return nil }
+                if byte == UInt8(ascii: "\n") { break }
+                answer.append(byte)
+            }
+            let words = String(decoding: answer, as: UTF8.self).split(separator: " ")
+            return words.count == 2 && words[0] == "\(number)" ? Int32(words[1]) : nil
+        }
+    }
+}

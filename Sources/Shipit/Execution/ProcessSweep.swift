@@ -1,0 +1,66 @@
+import Glibc
+
+/// Finds processes by what they inherited, since a process that changed its group or session is in no group to kill.
+enum ProcessSweep {
+    /// Processes whose environment at their start held `SHIPIT_MARK=mark`, or a mark that begins with `mark.`.
+    static func processes(marked mark: String) -> [Int32] {
+        let wanted = Array("SHIPIT_MARK=\(mark)".utf8)
+        return everyone.filter { pid in
+            // A process that ended meanwhile, or that is not ours to read, is none of ours.
+            guard let environment = bytes(of: "/proc/\(pid)/environ") else { return false }
+            return environment.split(separator: 0).contains { variable in
+                variable.starts(with: wanted)
+                    && (variable.count == wanted.count || variable[variable.startIndex + wanted.count] == UInt8(ascii: "."))
+            }
+        }
+    }
+
+    static func signal(_ signal: Int32, marked mark: String) {
+        for pid in processes(marked: mark) where pid != getpid() { kill(pid, signal) }
+    }
+
+    /// Kills until none is found any more: one that forks while we look is found in the next round.
+    static func end(marked mark: String) {
+        for _ in 0..<100 {
+            let found = processes(marked: mark).filter { $0 != getpid() && !isZombie($0) }
+            if found.isEmpty { return }
+            for pid in found { kill(pid, SIGKILL) }
+            usleep(2000)
+        }
+    }
+
+    /// Processes that hold the other end of this pipe open.
+    static func holders(of pipe: Int32) -> [Int32] {
+        guard let name = link("/proc/self/fd/\(pipe)") else { return [] }
+        return everyone.filter { pid in
+            guard pid != getpid() else { return false }
+            let folder = "/proc/\(pid)/fd"
+            return FileSystem.names(in: folder).contains { link("\(folder)/\($0)") == name }
+        }
+    }
+
+    /// Where a process was started in the life of this machine; with its number it names one process.
+    static func startTicks(of pid: Int32) -> Int64? {
+        guard let stat = bytes(of: "/proc/\(pid)/stat"), let end = stat.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        let fields = stat[(end + 1)...].split(separator: UInt8(ascii: " "))
+        return fields.count > 19 ? Int64(String(decoding: fields[19], as: UTF8.self)) : nil
+    }
+
+    private static func isZombie(_ pid: Int32) -> Bool {
+        guard let stat = bytes(of: "/proc/\(pid)/stat"), let end = stat.lastIndex(of: UInt8(ascii: ")")) else { return true }
+        return stat.dropFirst(end + 2).first == UInt8(ascii: "Z")
+    }
+
+    private static var everyone: [Int32] { FileSystem.names(in: "/proc").compactMap { Int32($0) } }
+
+    private static func bytes(of path: String) -> [UInt8]? {
+        // Gone or forbidden: both mean that there is nothing to learn.
+        (try? FileSystem.read(path, limit: 8 << 20)) ?? nil
+    }
+
+    private static func link(_ path: String) -> String? {
+        var buffer = [CChar](repeating: 0, count: 256)
+        let count = readlink(path, &buffer, buffer.count)
+        return count > 0 ? String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
+    }
+}

@@ -1,0 +1,183 @@
+import CLinux
+import Dispatch
+import Glibc
+import Subprocess
+import Synchronization
+import SystemPackage
+
+/// Runs programs: own session, deadline, TERM, grace, KILL; nothing of one that failed outlives it.
+public enum Program {
+    /// Between TERM and KILL, as the AWS agent 2 has it.
+    static let grace: Duration = .seconds(5)
+    /// How long a successful program's children may keep its output open.
+    static let outputGrace: Duration = .seconds(10)
+
+    /// Standard streams other than `/dev/null` and the pipe that feeds `output`; closed here once the program has them.
+    struct Streams {
+        var input: Int32?
+        /// Takes standard output away from `output`, which then gets standard error alone.
+        var output: Int32?
+    }
+
+    /// Runs a command to its end and hands its output over as it comes, stdout and stderr in one order.
+    ///
+    /// `output` is called on one thread at a time; while it works the program waits, so memory stays flat.
+    /// Cancelling the task stops the program. Throws only when it could not be started.
+    static func run(
+        _ command: Command, limit: Duration, streams: Streams = Streams(), cancellation: Cancellation? = nil,
+        output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void
+    ) async throws -> Outcome {
+        let pipe = try Pipe()
+        let stop = try StopSignal()
+        cancellation?.raises(stop)
+        let configuration = configuration(of: command)
+        let began = ContinuousClock.now
+        return try await withTaskCancellationHandler {
+            try await uncancelled {
+                defer { pipe.closeReadEnd() }
+                do {
+                    let watch = { (pid: pid_t) in
+                        await onThread {
+                            Supervisor(
+                                pid: pid, output: pipe.readEnd, stop: stop.descriptor, deadline: began + limit,
+                                mark: command.mark, sink: output
+                            ).watch()
+                        }
+                    }
+                    let (status, seen) = try await spawn(configuration, streams, pipe, watch)
+                    return outcome(status, seen, began)
+                } catch let error as SubprocessError {
+                    throw ShipitError(.failure, "could not start \(visibleLine(command.program)): \(reason(error))")
+                }
+            }
+        } onCancel: {
+            stop.raise()
+        }
+    }
+
+    /// Runs a short helper of our own and collects at most `limit` bytes of what it says.
+    static func output(
+        of command: Command, within time: Duration = .seconds(30), limit: Int = 1 << 20
+    ) async throws -> (exit: Exit, text: String) {
+        let collected = Collected(limit: limit)
+        let outcome = try await run(command, limit: time) { collected.append($0) }
+        return (outcome.stopped == nil ? outcome.exit : .signal(SIGKILL), collected.text)
+    }
+
+    private static func spawn(
+        _ configuration: Configuration, _ streams: Streams, _ pipe: Pipe,
+        _ watch: @Sendable @escaping (pid_t) async -> Supervisor.Report
+    ) async throws -> (TerminationStatus, Supervisor.Report) {
+        let write = FileDescriptor(rawValue: pipe.writeEnd)
+        switch (streams.input, streams.output) {
+        case (let input?, let output?):
+            let result = try await Subprocess.run(
+                configuration,
+                input: .fileDescriptor(FileDescriptor(rawValue: input), closeAfterSpawningProcess: true),
+                output: .fileDescriptor(FileDescriptor(rawValue: output), closeAfterSpawningProcess: true),
+                error: .fileDescriptor(write, closeAfterSpawningProcess: true)
+            ) { await watch($0.processIdentifier.value) }
+            return (result.terminationStatus, result.closureResult)
+        default:
+            let result = try await Subprocess.run(
+                configuration, input: .none, output: .fileDescriptor(write, closeAfterSpawningProcess: true),
+                error: .combinedWithOutput
+            ) { await watch($0.processIdentifier.value) }
+            return (result.terminationStatus, result.closureResult)
+        }
+    }
+
+    private static func configuration(of command: Command) -> Configuration {
+        var environment = command.environment
+        if let mark = command.mark { environment["SHIPIT_MARK"] = mark }
+        var options = PlatformOptions()
+        options.createSession = true
+        if let user = command.user, user.uid != geteuid() {
+            options.userID = user.uid
+            options.groupID = user.gid
+            options.supplementaryGroups = user.groups
+        }
+        return Configuration(
+            executable: .path(FilePath(command.program)), arguments: Arguments(command.arguments),
+            environment: .custom(environment.sorted { $0.key < $1.key }.map { Array("\($0.key)=\($0.value)".utf8) }),
+            workingDirectory: FilePath(command.directory), platformOptions: options)
+    }
+
+    private static func outcome(
+        _ status: TerminationStatus, _ seen: Supervisor.Report, _ began: ContinuousClock.Instant
+    ) -> Outcome {
+        let exit: Exit =
+            switch status {
+            case .exited(let code): .code(code)
+            case .signaled(let signal): .signal(signal)
+            }
+        return Outcome(
+            exit: exit, stopped: seen.stopped, outputHeldBy: seen.outputHeldBy, duration: ContinuousClock.now - began)
+    }
+
+    private static func reason(_ error: SubprocessError) -> String {
+        if let underlying = error.underlyingError { return underlying.description.lowercasedFirst }
+        return "\(error)".lowercasedFirst
+    }
+}
+
+/// A pipe whose ends are closed on exec; the write end is handed to the program.
+final class Pipe: Sendable {
+    let readEnd: Int32
+    let writeEnd: Int32
+
+    init() throws {
+        var ends: [Int32] = [-1, -1]
+        guard pipe2(&ends, O_CLOEXEC) == 0 else {
+            throw ShipitError(.failure, "could not make a pipe: \(systemReason(errno))")
+        }
+        (readEnd, writeEnd) = (ends[0], ends[1])
+    }
+
+    func closeReadEnd() { close(readEnd) }
+}
+
+/// Tells a thread that waits in poll to stop; closed with the value.
+final class StopSignal: Sendable {
+    let descriptor: Int32
+
+    init() throws {
+        descriptor = linux_eventfd()
+        guard descriptor >= 0 else { throw ShipitError(.failure, "could not make an event: \(systemReason(errno))") }
+    }
+
+    deinit { close(descriptor) }
+
+    func raise() {
+        var one: UInt64 = 1
+        _ = write(descriptor, &one, 8)
+    }
+}
+
+/// Runs work that blocks on a thread of its own, since there are as few cooperative threads as cores.
+func onThread<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
+    await withCheckedContinuation { continuation in
+        DispatchQueue.global().async { continuation.resume(returning: work()) }
+    }
+}
+
+/// The same for work that can fail.
+func onThread<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await withCheckedThrowingContinuation { continuation in
+        DispatchQueue.global().async { continuation.resume(with: Result { try work() }) }
+    }
+}
+
+/// The beginning of what a helper said.
+private final class Collected: Sendable {
+    private let bytes = Mutex<[UInt8]>([])
+    private let limit: Int
+
+    init(limit: Int) { self.limit = limit }
+
+    func append(_ more: UnsafeRawBufferPointer) {
+        bytes.withLock { $0 += more.prefix(max(0, limit - $0.count)) }
+    }
+
+    var text: String { bytes.withLock { String(decoding: $0, as: UTF8.self) } }
+}

@@ -1,0 +1,13 @@
+public import GitKit
+
+/// An app as it is installed here: its policy and where its things are.
+public struct App: Hashable, Sendable {
+    public let name: String
+    public let policy: Policy
+    public let warnings: [Diagnostic]
+
+    public var pipeline: Pipeline { policy.pipeline }
+
+    /// Opens the app's repository; the handle must stay in the task that opened it.
+    public func repository() throws -> Repository { try Repository(at: pipeline.repository) }
+}

@@ -1,0 +1,95 @@
+import ArtifactKit
+import Glibc
+public import GitKit
+
+/// Where shipit keeps everything: paths from names and ids, nothing else.
+public struct Home: Hashable, Sendable {
+    public let path: String
+
+    public init(_ path: String) { self.path = path }
+
+    /// SHIPIT_HOME, else /var/lib/shipit for root, else $XDG_STATE_HOME/shipit or ~/.local/state/shipit.
+    public static func standard(_ variables: [String: String]) throws -> Home {
+        if let path = variables["SHIPIT_HOME"], !path.isEmpty {
+            guard path.hasPrefix("/"), path.normalisedPath != "/" else {
+                throw ShipitError(
+                    .usage, "SHIPIT_HOME is not an absolute path: \(visibleLine(path))",
+                    hint: "export SHIPIT_HOME=/var/lib/shipit or the like")
+            }
+            return Home(path.normalisedPath)
+        }
+        if geteuid() == 0 { return Home("/var/lib/shipit") }
+        if let state = variables["XDG_STATE_HOME"], state.hasPrefix("/") { return Home("\(state.normalisedPath)/shipit") }
+        guard let user = User.named(by: geteuid()), user.home.hasPrefix("/") else {
+            throw ShipitError(
+                .failure, "there is no home folder for uid \(geteuid())", hint: "set SHIPIT_HOME to a folder of yours")
+        }
+        return Home("\(user.home.normalisedPath)/.local/state/shipit")
+    }
+
+    public var ledger: String { "\(path)/ledger.sqlite" }
+    public var spool: String { "\(path)/spool" }
+    public var workerLock: String { "\(path)/worker.lock" }
+    public var workerLog: String { "\(path)/worker.log" }
+    public var work: String { "\(path)/work" }
+    public var apps: String { "\(path)/apps" }
+    /// Its presence says that systemd watches the spool, so that the hook starts nothing.
+    public var systemdMarker: String { "\(path)/systemd" }
+
+    public func app(_ app: String) -> String { "\(apps)/\(app)" }
+    public func policy(_ app: String) -> String { "\(apps)/\(app)/pipeline.yml" }
+    public func hook(_ app: String, _ event: LifecycleEvent) -> String { "\(apps)/\(app)/hooks/\(event.fileName)" }
+    public func environmentFile(_ app: String, _ environment: String) -> String {
+        "\(apps)/\(app)/environments/\(environment).env"
+    }
+    public func artifacts(_ app: String) -> String { "\(path)/artifacts/\(app)" }
+    public func artifact(_ app: String, _ file: String) -> String { "\(artifacts(app))/\(file)" }
+    public func run(_ run: Int64) -> String { "\(path)/runs/\(run)" }
+    public func log(_ run: Int64, _ job: String) -> String { "\(path)/runs/\(run)/\(job).log" }
+    public func workspace(_ job: Job) -> String { "\(work)/\(job.run)-\(job.id)-\(job.attempt)" }
+
+    /// Makes the folder and what belongs in it; an existing one is checked for owner and mode.
+    ///
+    /// The home is 0711 rather than 0700: pushers of a shared repository must reach `spool`, and enclosed builds of a
+    /// root-owned shipit their workspace. All else in it is 0700 or 0600.
+    public func prepare() throws {
+        try makeFolder(path, 0o711, parents: true)
+        try checkOwner()
+        for folder in [apps, "\(path)/artifacts", "\(path)/runs"] { try makeFolder(folder, 0o700) }
+        try makeFolder(work, 0o711)
+        if !FileSystem.exists(spool) { try makeFolder(spool, 0o700) }
+    }
+
+    public func checkOwner() throws {
+        guard let status = FileSystem.status(path) else {
+            throw ShipitError(
+                .unavailable, "there is no shipit in \(path)", hint: "shipit init REPOSITORY makes the first app")
+        }
+        guard status.st_uid == geteuid() else {
+            let owner = User.named(by: status.st_uid)?.name ?? "uid \(status.st_uid)"
+            throw ShipitError(
+                .failure, "\(path) belongs to \(owner), and you are \(User.named(by: geteuid())?.name ?? "uid \(geteuid())")",
+                hint: "sudo -u \(owner) shipit …")
+        }
+        guard status.st_mode & 0o022 == 0 else {
+            throw ShipitError(
+                .failure, "\(path) may be written by others (mode \(String(status.st_mode & 0o7777, radix: 8)))",
+                hint: "chmod 711 \(path)")
+        }
+    }
+
+    private func makeFolder(_ path: String, _ mode: mode_t, parents: Bool = false) throws {
+        if parents, let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+            let parent = String(path[..<slash])
+            if !FileSystem.exists(parent) { try makeFolder(parent, 0o755, parents: true) }
+        }
+        if mkdir(path, mode) == 0 {
+            // The umask must not decide who may enter.
+            chmod(path, mode)
+            return
+        }
+        guard errno == EEXIST else {
+            throw ShipitError(.failure, "could not make the folder \(path): \(systemReason(errno))")
+        }
+    }
+}

@@ -1,0 +1,261 @@
+import GRDB
+public import GitKit
+
+extension Ledger {
+    /// The deployment ended well: the environment's state, the next job and the events in one transaction.
+    public func finishDeployment(_ job: Job, _ deployment: Deployment, duration: Duration, policy: Policy) throws {
+        try write { db in
+            try db.end(job, Ending(.succeeded, duration: duration))
+            let environment = deployment.environment
+            let live = try Int64.fetchOne(
+                db, sql: "SELECT live FROM environment WHERE app = ? AND name = ?", arguments: [job.app, environment])
+            try db.execute(
+                sql: """
+                    UPDATE environment SET previous = CASE WHEN live IS ?1 THEN previous ELSE live END, live = ?1
+                    WHERE app = ?2 AND name = ?3
+                    """, arguments: [deployment.id, job.app, environment])
+            if deployment.kind == .rollback {
+                try db.recordRollback(deployment, from: live)
+                return
+            }
+            if job.by != nil {
+                try db.liftHold(job.app, environment, kind: .rollback, by: deployment.by)
+                try db.execute(
+                    sql: "DELETE FROM bad_revision WHERE app = ? AND environment = ? AND revision = ?",
+                    arguments: [job.app, environment, deployment.revision.hex])
+            }
+            try db.supersede(
+                "job.app = ? AND job.name = ? AND job.run < ? AND job.status = 'waiting' AND job.waits = 'promotion'",
+                [job.app, environment, job.run], by: job.run)
+            if let next = policy.pipeline.after(environment) {
+                try db.goOn(
+                    job.run, app: job.app, to: next, position: job.position + 1, artifact: deployment.artifact, policy,
+                    isFirst: false)
+            }
+        }
+    }
+
+    /// Records that what was live is live again, since putting back succeeded or nothing had been touched.
+    public func deployment(of job: Int64) throws -> Deployment? {
+        try read { try Deployment.fetchOne($0, sql: "SELECT * FROM deployment WHERE job = ?", arguments: [job]) }
+    }
+
+    public func deployment(_ id: Int64) throws -> Deployment? {
+        try read { try Deployment.fetchOne($0, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [id]) }
+    }
+
+    /// Newest first; all environments when none is named.
+    public func deployments(app: String?, environment: String? = nil, limit: Int = 1000) throws -> [Deployment] {
+        try read { db in
+            try Deployment.fetchAll(
+                db,
+                sql: """
+                    SELECT * FROM deployment WHERE (?1 IS NULL OR app = ?1) AND (?2 IS NULL OR environment = ?2)
+                    ORDER BY id DESC LIMIT ?3
+                    """, arguments: [app, environment, limit])
+        }
+    }
+
+    public func environment(_ app: String, _ name: String) throws -> EnvironmentState {
+        try read { try $0.environmentState(app, name) }
+    }
+
+    /// Whether the revision was once verified live there.
+    public func wasVerified(_ revision: Revision, app: String, environment: String) throws -> Deployment? {
+        try read { db in
+            try Deployment.fetchOne(
+                db,
+                sql: """
+                    SELECT * FROM deployment WHERE app = ? AND environment = ? AND revision = ? AND status = 'succeeded'
+                    ORDER BY id DESC LIMIT 1
+                    """, arguments: [app, environment, revision.hex])
+        }
+    }
+
+    public func badRevisions(app: String, environment: String) throws -> Set<Revision> {
+        try read { db in
+            Set(
+                try String.fetchAll(
+                    db, sql: "SELECT revision FROM bad_revision WHERE app = ? AND environment = ?",
+                    arguments: [app, environment]
+                ).compactMap { ObjectID($0) })
+        }
+    }
+
+    // MARK: Artifacts
+
+    public func artifact(_ id: Int64) throws -> Artifact? {
+        try read { try Artifact.fetchOne($0, sql: "SELECT * FROM artifact WHERE id = ?", arguments: [id]) }
+    }
+
+    /// Newest first; a revision that was rebuilt to other bytes has several.
+    public func artifacts(app: String?, revision: Revision? = nil) throws -> [Artifact] {
+        try read { db in
+            try Artifact.fetchAll(
+                db,
+                sql: """
+                    SELECT * FROM artifact WHERE (?1 IS NULL OR app = ?1) AND (?2 IS NULL OR revision = ?2)
+                    ORDER BY id DESC
+                    """, arguments: [app, revision?.hex])
+        }
+    }
+
+    public func forget(_ artifact: Artifact) throws {
+        try write { db in
+            try db.execute(sql: "UPDATE job SET artifact = NULL WHERE artifact = ?", arguments: [artifact.id])
+            try db.execute(
+                sql: """
+                    DELETE FROM artifact WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM deployment WHERE artifact = ?1)
+                    """, arguments: [artifact.id])
+        }
+    }
+
+    // MARK: Holds
+
+    public func hold(_ app: String, _ environment: String, _ hold: Hold) throws {
+        try write { try $0.place(hold, app, environment) }
+    }
+
+    /// Lifts a hold and lets go what waited for it; false when there was none.
+    public func unhold(_ app: String, _ environment: String, by: String) throws -> Bool {
+        try write { db in
+            guard try db.hold(app, environment) != nil else { return false }
+            try db.liftHold(app, environment, kind: nil, by: by)
+            return true
+        }
+    }
+
+    /// Lifts every hold whose time is over; gives the time of the next one.
+    public func liftHoldsThatAreOver() throws -> Timestamp? {
+        try write { db in
+            let rows = try Row.fetchAll(db, sql: "SELECT app, name, hold_until FROM environment WHERE hold_until IS NOT NULL")
+            var next: Timestamp?
+            for row in rows {
+                let until: Timestamp = row["hold_until"]
+                if until <= .now {
+                    try db.liftHold(row["app"], row["name"], kind: nil, by: "its end")
+                } else {
+                    next = min(next ?? until, until)
+                }
+            }
+            return next
+        }
+    }
+}
+
+extension Database {
+    /// The deployment's row: made once for a job, with a new token for every attempt.
+    fileprivate func makeSureOfEnvironment(_ app: String, _ name: String) throws {
+        try execute(sql: "INSERT OR IGNORE INTO environment (app, name) VALUES (?, ?)", arguments: [app, name])
+    }
+
+    func beginDeployment(_ job: Job) throws -> Deployment? {
+        try makeSureOfEnvironment(job.app, job.name)
+        try execute(sql: "UPDATE fence SET token = token + 1")
+        let token = try Int64.fetchOne(self, sql: "SELECT token FROM fence") ?? 0
+        let target = try job.backTo.flatMap {
+            try Deployment.fetchOne(self, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [$0])
+        }
+        let existing = try Deployment.fetchOne(self, sql: "SELECT * FROM deployment WHERE job = ?", arguments: [job.id])
+        if let existing {
+            try execute(
+                sql: """
+                    UPDATE deployment SET status = 'running', reason = NULL, token = ?, ended_at = NULL, duration = NULL,
+                    previous = (SELECT live FROM environment WHERE app = ? AND name = ?) WHERE id = ?
+                    """, arguments: [token, job.app, job.name, existing.id])
+        } else {
+            let run = try Run.fetchOne(self, sql: "SELECT * FROM run WHERE id = ?", arguments: [job.run])
+            var release = target?.release
+            if job.backTo == nil {
+                try execute(
+                    sql: "UPDATE environment SET last_release = last_release + 1 WHERE app = ? AND name = ?",
+                    arguments: [job.app, job.name])
+                release = try Int.fetchOne(
+                    self, sql: "SELECT last_release FROM environment WHERE app = ? AND name = ?",
+                    arguments: [job.app, job.name])
+            }
+            try execute(
+                sql: """
+                    INSERT INTO deployment
+                    (job, run, app, environment, kind, revision, artifact, release, previous, status, by, token, created_at)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT live FROM environment WHERE app = ? AND name = ?),
+                    'running', ?, ?, ?)
+                    """,
+                arguments: [
+                    job.id, job.run, job.app, job.name, job.backTo == nil ? Deployment.Kind.deploy : .rollback,
+                    run?.revision.hex, job.artifact, release, job.app, job.name, job.by ?? run?.by ?? "", token,
+                    Timestamp.now,
+                ])
+        }
+        return try Deployment.fetchOne(self, sql: "SELECT * FROM deployment WHERE job = ?", arguments: [job.id])
+    }
+
+    func environmentState(_ app: String, _ name: String) throws -> EnvironmentState {
+        func deployment(_ column: String) throws -> Deployment? {
+            try Deployment.fetchOne(
+                self,
+                sql: """
+                    SELECT deployment.* FROM deployment JOIN environment ON environment.\(column) = deployment.id
+                    WHERE environment.app = ? AND environment.name = ?
+                    """, arguments: [app, name])
+        }
+        let hold = try hold(app, name)
+        return EnvironmentState(
+            app: app, name: name, live: try deployment("live"), previous: try deployment("previous"),
+            hold: hold.flatMap { $0.isOver(at: .now) ? nil : $0 })
+    }
+
+    func hold(_ app: String, _ name: String) throws -> Hold? {
+        let row = try Row.fetchOne(
+            self, sql: "SELECT * FROM environment WHERE app = ? AND name = ? AND hold_kind IS NOT NULL",
+            arguments: [app, name])
+        return row.map {
+            Hold(
+                kind: $0["hold_kind"], reason: $0["hold_reason"], by: $0["hold_by"], since: $0["hold_since"],
+                until: $0["hold_until"])
+        }
+    }
+
+    func place(_ hold: Hold, _ app: String, _ name: String) throws {
+        try makeSureOfEnvironment(app, name)
+        try execute(
+            sql: """
+                UPDATE environment SET hold_kind = ?, hold_reason = ?, hold_by = ?, hold_since = ?, hold_until = ?
+                WHERE app = ? AND name = ?
+                """,
+            arguments: [hold.kind, hold.reason, hold.by, hold.since, hold.until, app, name])
+        try say(.holdPlaced, app: app, "\(name) is held by \(hold.by): \(hold.reason)")
+    }
+
+    func liftHold(_ app: String, _ name: String, kind: Hold.Kind?, by: String) throws {
+        guard let hold = try hold(app, name), kind == nil || hold.kind == kind else { return }
+        try execute(
+            sql: """
+                UPDATE environment SET hold_kind = NULL, hold_reason = NULL, hold_by = NULL, hold_since = NULL,
+                hold_until = NULL WHERE app = ? AND name = ?
+                """, arguments: [app, name])
+        try say(.holdLifted, app: app, "the hold on \(name) was lifted by \(by)")
+        try execute(
+            sql: """
+                UPDATE job SET status = 'queued', waits = NULL, reason = NULL
+                WHERE app = ? AND name = ? AND status = 'waiting' AND waits = 'hold'
+                """, arguments: [app, name])
+    }
+
+    /// A rollback marks what was live as bad and holds automatic promotions.
+    fileprivate func recordRollback(_ deployment: Deployment, from live: Int64?) throws {
+        let (app, environment) = (deployment.app, deployment.environment)
+        if let live, let bad = try Deployment.fetchOne(self, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [live]),
+            bad.revision != deployment.revision
+        {
+            try execute(
+                sql: "INSERT OR REPLACE INTO bad_revision (app, environment, revision, by, at) VALUES (?, ?, ?, ?, ?)",
+                arguments: [app, environment, bad.revision.hex, deployment.by, Timestamp.now])
+        }
+        if try hold(app, environment) == nil {
+            let reason = "rolled back to \(deployment.revision.abbreviated())"
+            try place(
+                Hold(kind: .rollback, reason: reason, by: deployment.by, since: .now, until: nil), app, environment)
+        }
+    }
+}

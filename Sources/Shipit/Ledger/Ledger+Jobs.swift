@@ -1,0 +1,271 @@
+import ArtifactKit
+import GRDB
+public import GitKit
+
+/// How a job ended, as a value.
+public struct Ending: Hashable, Sendable {
+    public var status: Status
+    public var reason: String?
+    /// From the monotonic clock, in seconds.
+    public var duration: Double
+
+    public init(_ status: Status, _ reason: String? = nil, duration: Duration) {
+        self.status = status
+        self.reason = reason
+        self.duration = duration.inSeconds
+    }
+}
+
+extension Ledger {
+    // MARK: Workers
+
+    /// Announces a worker; the caller holds the worker lock, so every other one is gone.
+    public func registerWorker(pid: Int32, startTicks: Int64, boot: String, beat: Int64) throws -> Int64 {
+        try write { db in
+            try db.execute(
+                sql: "INSERT INTO worker (pid, start_ticks, boot, beat, started_at) VALUES (?, ?, ?, ?, ?)",
+                arguments: [pid, startTicks, boot, beat, Timestamp.now])
+            let id = db.lastInsertedRowID
+            try db.execute(
+                sql: "DELETE FROM worker WHERE id < ? AND id NOT IN (SELECT worker FROM job WHERE status = 'running')",
+                arguments: [id])
+            return id
+        }
+    }
+
+    public func beat(worker: Int64, at beat: Int64) throws {
+        try write { try $0.execute(sql: "UPDATE worker SET beat = ? WHERE id = ?", arguments: [beat, worker]) }
+    }
+
+    public func lastWorker() throws -> (id: Int64, pid: Int32, startTicks: Int64, boot: String, beat: Int64)? {
+        try read { db in
+            try Row.fetchOne(db, sql: "SELECT * FROM worker ORDER BY id DESC LIMIT 1").map {
+                ($0["id"], $0["pid"], $0["start_ticks"], $0["boot"], $0["beat"])
+            }
+        }
+    }
+
+    // MARK: Taking jobs
+
+    /// Queued and running jobs, for the scheduler to choose from.
+    public func openJobs() throws -> [OpenJob] {
+        try read { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT job.*, run.kind AS run_kind FROM job JOIN run ON run.id = job.run
+                    WHERE job.status IN ('queued', 'running') ORDER BY job.run
+                    """
+            ).map { OpenJob(job: try Job(row: $0), runKind: $0["run_kind"]) }
+        }
+    }
+
+    /// Takes a queued job; nil when it is not queued any more. A deployment gets its row, number and token here.
+    public func take(_ job: Job, worker: Int64) throws -> (job: Job, deployment: Deployment?)? {
+        try write { db in
+            guard let now = try Job.fetchOne(db, sql: "SELECT * FROM job WHERE id = ? AND status = 'queued'", arguments: [job.id])
+            else { return nil }
+            if now.kind == .deploy, let hold = try db.hold(now.app, now.name), hold.kind == .hold, !hold.isOver(at: .now) {
+                try db.wait(now, for: .hold, "\(now.name) is held by \(hold.by): \(hold.reason)")
+                return nil
+            }
+            try db.execute(
+                sql: """
+                    UPDATE job SET status = 'running', worker = ?, attempt = attempt + 1, reason = NULL, started_at = ?,
+                    ended_at = NULL, duration = NULL WHERE id = ?
+                    """,
+                arguments: [worker, Timestamp.now, job.id])
+            try db.say(.jobStarted, app: job.app, run: job.run, job: job.id, "\(job.name) started")
+            let deployment = now.kind == .deploy ? try db.beginDeployment(now) : nil
+            guard let taken = try Job.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [job.id]) else { return nil }
+            return (taken, deployment)
+        }
+    }
+
+    /// Jobs that a worker which is gone left running.
+    public func abandonedJobs(notOf worker: Int64) throws -> [Job] {
+        try read {
+            try Job.fetchAll(
+                $0, sql: "SELECT * FROM job WHERE status = 'running' AND worker <> ? ORDER BY id", arguments: [worker])
+        }
+    }
+
+    /// The worker died: the job is queued again, or errored after the third time.
+    public func takeUpAgain(_ job: Job, because reason: String, limit: Int = 3) throws {
+        try write { db in
+            if let by = job.cancelledBy {
+                try db.end(job, Ending(.cancelled, "cancelled by \(by)", duration: .zero))
+            } else if job.attempt >= limit {
+                try db.end(job, Ending(.errored, "\(reason) \(job.attempt) times", duration: .zero))
+            } else {
+                try db.execute(
+                    sql: "UPDATE job SET status = 'queued', worker = NULL, reason = ? WHERE id = ?",
+                    arguments: [reason, job.id])
+                try db.execute(
+                    sql: "UPDATE deployment SET status = 'queued', reason = ? WHERE job = ?", arguments: [reason, job.id])
+                try db.say(.jobInterrupted, app: job.app, run: job.run, job: job.id, "\(job.name): \(reason); taken up again")
+            }
+        }
+    }
+
+    // MARK: Ending jobs
+
+    /// The build ended well: the artifact, the next job and the events.
+    public func finishBuild(_ job: Job, artifact: Int64, duration: Duration, policy: Policy) throws {
+        try write { db in
+            try db.execute(sql: "UPDATE job SET artifact = ? WHERE id = ?", arguments: [artifact, job.id])
+            try db.end(job, Ending(.succeeded, duration: duration))
+            if let first = policy.pipeline.environments.first {
+                try db.goOn(job.run, app: job.app, to: first, position: 1, artifact: artifact, policy, isFirst: true)
+            }
+        }
+    }
+
+    public func addArtifact(
+        app: String, revision: Revision, digest: Digest, size: Int64, file: String, run: Int64
+    ) throws -> Artifact {
+        try write { db in
+            try db.execute(
+                sql: """
+                    INSERT INTO artifact (app, revision, digest, size, file, run, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+                    ON CONFLICT DO NOTHING
+                    """,
+                arguments: [app, revision.hex, digest.description, size, file, run, Timestamp.now])
+            let found = try Artifact.fetchOne(
+                db, sql: "SELECT * FROM artifact WHERE app = ? AND revision = ? AND digest = ?",
+                arguments: [app, revision.hex, digest.description])
+            guard let found else { throw ShipitError(.failure, "the artifact \(file) could not be recorded") }
+            return found
+        }
+    }
+
+    /// A job ended in any way but a build's success or a deployment's.
+    public func end(_ job: Job, as ending: Ending) throws {
+        try write { try $0.end(job, ending) }
+    }
+
+    // MARK: What people do to jobs
+
+    /// Cancels what has not begun, and asks the worker to stop what runs. Gives the jobs that still run.
+    public func cancel(run: Int64, by: String, reason: String) throws -> [Job] {
+        try write { db in
+            var running: [Job] = []
+            for job in try db.jobs(of: run) where !job.status.isFinal {
+                if job.status == .running {
+                    try db.execute(
+                        sql: "UPDATE job SET cancelled_by = coalesce(cancelled_by, ?) WHERE id = ?", arguments: [by, job.id])
+                    try db.say(.cancelRequested, app: job.app, run: run, job: job.id, "\(job.name): \(by) asked to cancel")
+                    running.append(job)
+                } else {
+                    try db.end(job, Ending(.cancelled, reason, duration: .zero))
+                }
+            }
+            return running
+        }
+    }
+
+    public func cancelRequests() throws -> [Int64: String] {
+        try read { db in
+            let rows = try Row.fetchAll(
+                db, sql: "SELECT id, cancelled_by FROM job WHERE status = 'running' AND cancelled_by IS NOT NULL")
+            return Dictionary(uniqueKeysWithValues: rows.map { ($0["id"], $0["cancelled_by"]) })
+        }
+    }
+
+    /// Runs the failed job again, under today's policy, without repeating what succeeded.
+    public func retry(_ job: Job, by: String, policy: Policy) throws {
+        try write { db in
+            guard job.status.permits(.queued), job.status.isFinal else {
+                throw ShipitError(.unavailable, "\(job.name) of run \(job.run) \(job.status.rawValue): there is nothing to retry")
+            }
+            try db.keep(policy)
+            try db.execute(
+                sql: """
+                    UPDATE job SET status = 'queued', waits = NULL, reason = NULL, attempt = 0, cancelled_by = NULL,
+                    policy = ?, ended_at = NULL, duration = NULL WHERE id = ? AND status = ?
+                    """, arguments: [policy.digest, job.id, job.status])
+            guard db.changesCount == 1 else { throw ShipitError(.busy, "run \(job.run) moved on meanwhile") }
+            try db.say(.jobQueued, app: job.app, run: job.run, job: job.id, "\(job.name) retried by \(by)")
+        }
+    }
+}
+
+extension Database {
+    func end(_ job: Job, _ ending: Ending) throws {
+        try execute(
+            sql: """
+                UPDATE job SET status = ?, waits = NULL, reason = ?, worker = NULL, ended_at = ?, duration = ?
+                WHERE id = ?
+                """,
+            arguments: [ending.status, ending.reason, Timestamp.now, ending.duration, job.id])
+        try execute(
+            sql: "UPDATE deployment SET status = ?, reason = ?, ended_at = ?, duration = ? WHERE job = ?",
+            arguments: [ending.status, ending.reason, Timestamp.now, ending.duration, job.id])
+        let kind: Event.Kind =
+            switch ending.status {
+            case .succeeded: .jobSucceeded
+            case .failed: .jobFailed
+            case .cancelled: .jobCancelled
+            case .superseded: .jobSuperseded
+            default: .jobErrored
+            }
+        let text = ending.reason.map { ": \($0)" } ?? ""
+        try say(kind, app: job.app, run: job.run, job: job.id, "\(job.name) \(ending.status.rawValue)\(text)")
+    }
+
+    func wait(_ job: Job, for wait: Job.Wait, _ reason: String) throws {
+        try execute(
+            sql: "UPDATE job SET status = 'waiting', waits = ?, reason = ? WHERE id = ?", arguments: [wait, reason, job.id])
+        try say(.jobWaiting, app: job.app, run: job.run, job: job.id, "\(job.name) waits: \(reason)")
+    }
+
+    /// Makes the job of the next environment: queued, or waiting for a person.
+    func goOn(
+        _ run: Int64, app: String, to environment: EnvironmentPolicy, position: Int, artifact: Int64, _ policy: Policy,
+        isFirst: Bool
+    ) throws {
+        let isPush = try String.fetchOne(self, sql: "SELECT kind FROM run WHERE id = ?", arguments: [run]) == "push"
+        let revision = try String.fetchOne(self, sql: "SELECT revision FROM run WHERE id = ?", arguments: [run]) ?? ""
+        let isBad =
+            try Int.fetchOne(
+                self, sql: "SELECT 1 FROM bad_revision WHERE app = ? AND environment = ? AND revision = ?",
+                arguments: [app, environment.name, revision]) != nil
+        let rolledBack = try hold(app, environment.name).map { $0.kind == .rollback && !$0.isOver(at: .now) } ?? false
+        var reason: String?
+        if isBad, !(isFirst && !isPush) {
+            reason = "marked bad in \(environment.name); shipit promote \(revision.prefix(7)) --to \(environment.name)"
+        } else if !isFirst, environment.promotion == .manual {
+            reason = "for promotion; shipit promote"
+        } else if !isFirst, rolledBack {
+            reason = "\(environment.name) was rolled back; shipit promote, or shipit unhold \(environment.name)"
+        }
+        let pipeline = policy.pipeline
+        if let reason {
+            if pipeline.mode == .superseded {
+                try supersede(
+                    "job.app = ? AND job.name = ? AND job.run < ? AND job.status = 'waiting' AND job.waits = 'promotion'",
+                    [app, environment.name, run], by: run)
+            }
+            try insertJob(
+                run: run, app: app, position: position, name: environment.name, kind: .deploy, policy: policy,
+                artifact: artifact, waits: .promotion, reason: reason)
+        } else {
+            if pipeline.mode == .superseded, isPush {
+                try supersede(
+                    """
+                    job.app = ? AND job.name = ? AND job.run < ? AND job.status = 'queued' AND job.by IS NULL
+                    AND run.kind = 'push'
+                    """, [app, environment.name, run], by: run)
+            }
+            try insertJob(
+                run: run, app: app, position: position, name: environment.name, kind: .deploy, policy: policy,
+                artifact: artifact)
+        }
+    }
+}
+
+/// A job that is queued or running, with what decides its turn.
+public struct OpenJob: Hashable, Sendable {
+    public let job: Job
+    public let runKind: Run.Kind
+}

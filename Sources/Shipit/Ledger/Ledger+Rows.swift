@@ -1,0 +1,110 @@
+import ArtifactKit
+import GRDB
+import GitKit
+
+extension Status: DatabaseValueConvertible {}
+extension Run.Kind: DatabaseValueConvertible {}
+extension Job.Kind: DatabaseValueConvertible {}
+extension Job.Wait: DatabaseValueConvertible {}
+extension Deployment.Kind: DatabaseValueConvertible {}
+extension Hold.Kind: DatabaseValueConvertible {}
+extension Event.Kind: DatabaseValueConvertible {}
+
+extension Timestamp: DatabaseValueConvertible {
+    public var databaseValue: DatabaseValue { milliseconds.databaseValue }
+
+    public static func fromDatabaseValue(_ value: DatabaseValue) -> Timestamp? {
+        Int64.fromDatabaseValue(value).map(Timestamp.init(milliseconds:))
+    }
+}
+
+/// A column that holds what no shipit writes: the ledger was changed by hand or is damaged.
+private func value<Value>(_ column: String, _ value: Value?) throws -> Value {
+    guard let value else { throw ShipitError(.failure, "the ledger has an unreadable \(column)", hint: "shipit fsck") }
+    return value
+}
+
+extension Run: FetchableRecord {
+    public init(row: Row) throws {
+        id = row["id"]
+        kind = row["kind"]
+        app = row["app"]
+        revision = try value("revision", ObjectID(row["revision"] as String))
+        reference = row["reference"]
+        by = row["by"]
+        reason = row["reason"]
+        rebuild = row["rebuild"]
+        createdAt = row["created_at"]
+    }
+}
+
+extension Job: FetchableRecord {
+    public init(row: Row) throws {
+        id = row["id"]
+        run = row["run"]
+        app = row["app"]
+        position = row["position"]
+        name = row["name"]
+        kind = row["kind"]
+        status = row["status"]
+        waits = row["waits"]
+        reason = row["reason"]
+        attempt = row["attempt"]
+        worker = row["worker"]
+        policy = row["policy"]
+        artifact = row["artifact"]
+        backTo = row["back_to"]
+        by = row["by"]
+        cancelledBy = row["cancelled_by"]
+        startedAt = row["started_at"]
+        endedAt = row["ended_at"]
+        duration = row["duration"]
+    }
+}
+
+extension Deployment: FetchableRecord {
+    public init(row: Row) throws {
+        id = row["id"]
+        job = row["job"]
+        run = row["run"]
+        app = row["app"]
+        environment = row["environment"]
+        kind = row["kind"]
+        revision = try value("revision", ObjectID(row["revision"] as String))
+        artifact = row["artifact"]
+        release = row["release"]
+        previous = row["previous"]
+        status = row["status"]
+        reason = row["reason"]
+        by = row["by"]
+        token = row["token"]
+        createdAt = row["created_at"]
+        endedAt = row["ended_at"]
+        duration = row["duration"]
+    }
+}
+
+extension Artifact: FetchableRecord {
+    public init(row: Row) throws {
+        id = row["id"]
+        app = row["app"]
+        revision = try value("revision", ObjectID(row["revision"] as String))
+        digest = try value("digest", Digest(hex: row["digest"] as String))
+        size = row["size"]
+        file = row["file"]
+        run = row["run"]
+        createdAt = row["created_at"]
+    }
+}
+
+extension Event: FetchableRecord {
+    public init(row: Row) throws {
+        id = row["id"]
+        at = row["at"]
+        kind = row["kind"]
+        app = row["app"]
+        run = row["run"]
+        job = row["job"]
+        text = row["text"]
+    }
+}

@@ -1,0 +1,211 @@
+import GRDB
+public import GitKit
+
+extension Ledger {
+    // MARK: Apps
+
+    public func addApp(_ name: String, repository: String) throws {
+        try write { db in
+            try db.execute(
+                sql: "INSERT OR IGNORE INTO app (name, repository, created_at) VALUES (?, ?, ?)",
+                arguments: [name, repository, Timestamp.now])
+            try db.execute(sql: "UPDATE app SET repository = ? WHERE name = ?", arguments: [repository, name])
+        }
+    }
+
+    public func removeApp(_ name: String) throws {
+        try write { db in
+            // Rows point at each other in circles; the app and all that is its own go together.
+            try db.execute(sql: "PRAGMA defer_foreign_keys = ON")
+            for table in ["environment", "deployment"] {
+                try db.execute(sql: "DELETE FROM \(table) WHERE app = ?", arguments: [name])
+            }
+            try db.execute(sql: "DELETE FROM run WHERE app = ?", arguments: [name])
+            try db.execute(sql: "DELETE FROM app WHERE name = ?", arguments: [name])
+        }
+    }
+
+    // MARK: Runs that people start
+
+    /// A run without a new commit: builds, or uses the artifact there is.
+    public func start(_ app: String, _ revision: Revision, rebuild: Bool, by: String, policy: Policy) throws -> Int64 {
+        try write { db in
+            let run = try db.insertRun(.start, app: app, revision, by: by, reason: nil, rebuild: rebuild)
+            try db.insertJob(run: run, app: app, position: 0, name: "build", kind: .build, policy: policy, by: by)
+            return run
+        }
+    }
+
+    /// A run that deploys an artifact to one environment without a build.
+    public func promote(
+        _ artifact: Artifact, to environment: String, by: String, reason: String?, policy: Policy
+    ) throws -> Int64 {
+        try write { db in
+            let run = try db.insertRun(.promote, app: artifact.app, artifact.revision, by: by, reason: reason)
+            let position = (policy.pipeline.environments.firstIndex { $0.name == environment } ?? 0) + 1
+            try db.insertJob(
+                run: run, app: artifact.app, position: position, name: environment, kind: .deploy, policy: policy,
+                artifact: artifact.id, by: by)
+            return run
+        }
+    }
+
+    /// A promotion of a run that waits continues it, under today's policy.
+    public func promote(waiting job: Job, by: String, policy: Policy) throws {
+        try write { db in
+            try db.keep(policy)
+            try db.execute(
+                sql: """
+                    UPDATE job SET status = 'queued', waits = NULL, reason = NULL, by = ?, policy = ?
+                    WHERE id = ? AND status = 'waiting'
+                    """, arguments: [by, policy.digest, job.id])
+            guard db.changesCount == 1 else {
+                throw ShipitError(.busy, "run \(job.run) does not wait any more", hint: "shipit show \(job.run)")
+            }
+            try db.say(.jobQueued, app: job.app, run: job.run, job: job.id, "promoted to \(job.name) by \(by)")
+        }
+    }
+
+    /// A run that makes an earlier release live again; the deployment that runs there is cancelled.
+    public func rollBack(to deployment: Deployment, by: String, reason: String?, policy: Policy) throws -> Int64 {
+        try write { db in
+            let app = deployment.app
+            let run = try db.insertRun(.rollback, app: app, deployment.revision, by: by, reason: reason)
+            let position = (policy.pipeline.environments.firstIndex { $0.name == deployment.environment } ?? 0) + 1
+            try db.insertJob(
+                run: run, app: app, position: position, name: deployment.environment, kind: .deploy, policy: policy,
+                artifact: deployment.artifact, backTo: deployment.id, by: by)
+            try db.execute(
+                sql: """
+                    UPDATE job SET cancelled_by = ? WHERE app = ? AND name = ? AND kind = 'deploy'
+                    AND status = 'running' AND back_to IS NULL AND cancelled_by IS NULL
+                    """, arguments: ["the rollback, run \(run)", app, deployment.environment])
+            return run
+        }
+    }
+
+    // MARK: Reading
+
+    public func run(_ id: Int64) throws -> RunRecord? {
+        try read { db in
+            guard let run = try Run.fetchOne(db, sql: "SELECT * FROM run WHERE id = ?", arguments: [id]) else { return nil }
+            return RunRecord(run: run, jobs: try db.jobs(of: id))
+        }
+    }
+
+    /// Newest first.
+    public func runs(app: String?, limit: Int) throws -> [RunRecord] {
+        try read { db in
+            let runs =
+                if let app {
+                    try Run.fetchAll(
+                        db, sql: "SELECT * FROM run WHERE app = ? ORDER BY id DESC LIMIT ?", arguments: [app, limit])
+                } else {
+                    try Run.fetchAll(db, sql: "SELECT * FROM run ORDER BY id DESC LIMIT ?", arguments: [limit])
+                }
+            return try runs.map { RunRecord(run: $0, jobs: try db.jobs(of: $0.id)) }
+        }
+    }
+
+    /// Runs with a job that is queued, running or waiting, oldest first.
+    public func openRuns(app: String? = nil) throws -> [RunRecord] {
+        try read { db in
+            let ids = try Int64.fetchAll(
+                db,
+                sql: """
+                    SELECT DISTINCT run FROM job
+                    WHERE status IN ('queued', 'running', 'waiting') AND (?1 IS NULL OR app = ?1) ORDER BY run
+                    """, arguments: [app])
+            return try ids.compactMap { id in
+                try Run.fetchOne(db, sql: "SELECT * FROM run WHERE id = ?", arguments: [id]).map {
+                    RunRecord(run: $0, jobs: try db.jobs(of: id))
+                }
+            }
+        }
+    }
+
+    public func policyText(_ digest: String) throws -> String? {
+        try read { try String.fetchOne($0, sql: "SELECT text FROM policy WHERE digest = ?", arguments: [digest]) }
+    }
+
+    /// The revisions whose prefix is `prefix`, among those that runs know.
+    public func revisions(of app: String, prefix: String) throws -> [Revision] {
+        try read { db in
+            try String.fetchAll(
+                db, sql: "SELECT DISTINCT revision FROM run WHERE app = ? AND substr(revision, 1, ?) = ?",
+                arguments: [app, prefix.utf8.count, prefix]
+            ).compactMap { ObjectID($0) }
+        }
+    }
+}
+
+extension Database {
+    func insertRun(
+        _ kind: Run.Kind, app: String, _ revision: Revision, reference: String? = nil, by: String, reason: String?,
+        rebuild: Bool = false
+    ) throws -> Int64 {
+        try execute(
+            sql: """
+                INSERT INTO run (app, kind, revision, reference, by, reason, rebuild, created_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+            arguments: [app, kind, revision.hex, reference, by, reason, rebuild, Timestamp.now])
+        let id = lastInsertedRowID
+        let what = [kind == .push ? reference.map { "push to \($0)" } ?? "push" : kind.rawValue, "by \(by)"]
+        try say(.runCreated, app: app, run: id, "run \(id): \(what.joined(separator: " ")), \(revision.abbreviated())")
+        return id
+    }
+
+    func keep(_ policy: Policy) throws {
+        try execute(
+            sql: "INSERT OR IGNORE INTO policy (digest, text) VALUES (?, ?)", arguments: [policy.digest, policy.text])
+    }
+
+    @discardableResult
+    func insertJob(
+        run: Int64, app: String, position: Int, name: String, kind: Job.Kind, policy: Policy, artifact: Int64? = nil,
+        backTo: Int64? = nil, by: String? = nil, waits: Job.Wait? = nil, reason: String? = nil
+    ) throws -> Int64 {
+        try keep(policy)
+        try execute(
+            sql: """
+                INSERT INTO job (run, app, position, name, kind, status, waits, reason, policy, artifact, back_to, by, created_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+            arguments: [
+                run, app, position, name, kind, waits == nil ? Status.queued : .waiting, waits, reason, policy.digest,
+                artifact, backTo, by, Timestamp.now,
+            ])
+        let id = lastInsertedRowID
+        if waits == nil {
+            try say(.jobQueued, app: app, run: run, job: id, "\(name) queued")
+        } else {
+            try say(.jobWaiting, app: app, run: run, job: id, "\(name) waits: \(reason ?? "")")
+        }
+        return id
+    }
+
+    func jobs(of run: Int64) throws -> [Job] {
+        try Job.fetchAll(self, sql: "SELECT * FROM job WHERE run = ? ORDER BY position", arguments: [run])
+    }
+
+    /// In the mode `superseded` a newer push takes the place of pushes that have not begun.
+    func supersedeOlderPushes(than run: Int64, _ pipeline: Pipeline) throws {
+        guard pipeline.mode == .superseded else { return }
+        try supersede(
+            "job.app = ? AND job.run < ? AND job.status = 'queued' AND job.by IS NULL AND run.kind = 'push'",
+            [pipeline.app, run], by: run)
+    }
+
+    func supersede(_ condition: String, _ arguments: StatementArguments, by run: Int64) throws {
+        let jobs = try Job.fetchAll(
+            self, sql: "SELECT job.* FROM job JOIN run ON run.id = job.run WHERE \(condition)", arguments: arguments)
+        for job in jobs {
+            let reason = "superseded by run \(run)"
+            try execute(
+                sql: "UPDATE job SET status = 'superseded', waits = NULL, reason = ?, ended_at = ? WHERE id = ?",
+                arguments: [reason, Timestamp.now, job.id])
+            try say(.jobSuperseded, app: job.app, run: job.run, job: job.id, "\(job.name) \(reason)")
+        }
+    }
+}

@@ -1,0 +1,182 @@
+import GRDB
+
+extension Ledger {
+    /// Migrations are only ever added.
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1") { try $0.execute(sql: schema1) }
+        return migrator
+    }
+
+    private static let schema1 = """
+        CREATE TABLE app (
+            name TEXT PRIMARY KEY NOT NULL,
+            repository TEXT NOT NULL,
+            created_at INTEGER NOT NULL
+        ) STRICT;
+
+        -- The last value of each configured reference that was taken in.
+        CREATE TABLE reference (
+            app TEXT NOT NULL REFERENCES app(name) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            revision TEXT NOT NULL,
+            PRIMARY KEY (app, name)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE push (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            -- The name of the spool file; null for a move that was found by comparing.
+            spool TEXT UNIQUE,
+            repository TEXT NOT NULL,
+            by TEXT NOT NULL,
+            options TEXT NOT NULL,
+            at INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE TABLE push_update (
+            push INTEGER NOT NULL REFERENCES push(id) ON DELETE CASCADE,
+            app TEXT NOT NULL,
+            reference TEXT NOT NULL,
+            old TEXT NOT NULL,
+            new TEXT NOT NULL,
+            -- Why nothing ships; null when a run was made.
+            reason TEXT,
+            run INTEGER REFERENCES run(id) ON DELETE SET NULL,
+            PRIMARY KEY (push, app, reference),
+            CHECK (reason IS NOT NULL OR run IS NOT NULL)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX push_update_run ON push_update(run);
+
+        CREATE TABLE policy (
+            digest TEXT PRIMARY KEY NOT NULL,
+            text TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE worker (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            pid INTEGER NOT NULL,
+            start_ticks INTEGER NOT NULL,
+            boot TEXT NOT NULL,
+            -- CLOCK_BOOTTIME in milliseconds when it last said that it lives.
+            beat INTEGER NOT NULL,
+            started_at INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE TABLE run (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            app TEXT NOT NULL REFERENCES app(name) ON DELETE CASCADE,
+            kind TEXT NOT NULL CHECK (kind IN ('push', 'start', 'promote', 'rollback')),
+            revision TEXT NOT NULL,
+            reference TEXT,
+            by TEXT NOT NULL,
+            reason TEXT,
+            rebuild INTEGER NOT NULL DEFAULT 0,
+            created_at INTEGER NOT NULL
+        ) STRICT;
+        CREATE INDEX run_app ON run(app, id);
+
+        CREATE TABLE artifact (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            app TEXT NOT NULL REFERENCES app(name) ON DELETE CASCADE,
+            revision TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            file TEXT NOT NULL,
+            run INTEGER NOT NULL,
+            created_at INTEGER NOT NULL,
+            UNIQUE (app, revision, digest),
+            UNIQUE (app, file)
+        ) STRICT;
+
+        CREATE TABLE job (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            run INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE,
+            app TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('build', 'deploy')),
+            status TEXT NOT NULL CHECK (status IN
+                ('queued', 'running', 'waiting', 'succeeded', 'failed', 'errored', 'cancelled', 'superseded')),
+            waits TEXT CHECK (waits IN ('promotion', 'hold')),
+            reason TEXT,
+            attempt INTEGER NOT NULL DEFAULT 0,
+            worker INTEGER,
+            policy TEXT NOT NULL REFERENCES policy(digest),
+            artifact INTEGER REFERENCES artifact(id),
+            -- What a rollback goes back to.
+            back_to INTEGER REFERENCES deployment(id) ON DELETE SET NULL,
+            -- Who asked for this step; null when the pipeline did.
+            by TEXT,
+            cancelled_by TEXT,
+            created_at INTEGER NOT NULL,
+            started_at INTEGER,
+            ended_at INTEGER,
+            duration REAL,
+            UNIQUE (run, position),
+            CHECK ((status = 'waiting') = (waits IS NOT NULL)),
+            CHECK (status <> 'running' OR worker IS NOT NULL)
+        ) STRICT;
+        CREATE INDEX job_open ON job(status) WHERE status IN ('queued', 'running', 'waiting');
+        CREATE UNIQUE INDEX one_deployment_at_a_time ON job(app, name) WHERE kind = 'deploy' AND status = 'running';
+
+        CREATE TABLE deployment (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            job INTEGER NOT NULL REFERENCES job(id) ON DELETE CASCADE,
+            run INTEGER NOT NULL,
+            app TEXT NOT NULL,
+            environment TEXT NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('deploy', 'rollback')),
+            revision TEXT NOT NULL,
+            artifact INTEGER NOT NULL REFERENCES artifact(id),
+            release INTEGER,
+            previous INTEGER,
+            status TEXT NOT NULL,
+            reason TEXT,
+            by TEXT NOT NULL,
+            token INTEGER NOT NULL UNIQUE,
+            created_at INTEGER NOT NULL,
+            ended_at INTEGER,
+            duration REAL,
+            UNIQUE (job)
+        ) STRICT;
+        CREATE INDEX deployment_environment ON deployment(app, environment, id);
+
+        CREATE TABLE environment (
+            app TEXT NOT NULL REFERENCES app(name) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            live INTEGER REFERENCES deployment(id),
+            previous INTEGER REFERENCES deployment(id),
+            last_release INTEGER NOT NULL DEFAULT 0,
+            hold_kind TEXT CHECK (hold_kind IN ('hold', 'rollback')),
+            hold_reason TEXT,
+            hold_by TEXT,
+            hold_since INTEGER,
+            hold_until INTEGER,
+            PRIMARY KEY (app, name)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE bad_revision (
+            app TEXT NOT NULL REFERENCES app(name) ON DELETE CASCADE,
+            environment TEXT NOT NULL,
+            revision TEXT NOT NULL,
+            by TEXT NOT NULL,
+            at INTEGER NOT NULL,
+            PRIMARY KEY (app, environment, revision)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE event (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            at INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            app TEXT,
+            run INTEGER,
+            job INTEGER,
+            text TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX event_run ON event(run, id);
+
+        -- Grows by one for each attempt at a deployment: the fence that targets check.
+        CREATE TABLE fence (token INTEGER NOT NULL) STRICT;
+        INSERT INTO fence VALUES (0);
+        """
+}

@@ -1,0 +1,79 @@
+public import ArtifactKit
+public import GitKit
+
+/// The act of making a release live in an environment, and how it ended.
+public struct Deployment: Hashable, Sendable, Codable {
+    public enum Kind: String, Hashable, Sendable, Codable {
+        case deploy, rollback
+    }
+
+    public let id: Int64
+    public let job: Int64
+    public let run: Int64
+    public let app: String
+    public let environment: String
+    public let kind: Kind
+    public let revision: Revision
+    public let artifact: Int64
+    /// Numbered per environment, the same in each target; nil until the number was given out.
+    public let release: Int?
+    /// The deployment that was live when this one began.
+    public let previous: Int64?
+    public let status: Status
+    public let reason: String?
+    public let by: String
+    public let createdAt: Timestamp
+    public let endedAt: Timestamp?
+    public let duration: Double?
+    /// What only a newer attempt can exceed; targets refuse a lower one.
+    public let token: Int64
+}
+
+/// The tarball that a build made of a revision.
+public struct Artifact: Hashable, Sendable, Codable {
+    public let id: Int64
+    public let app: String
+    public let revision: Revision
+    public let digest: Digest
+    /// Bytes of the tarball.
+    public let size: Int64
+    /// The tarball's name below the app's artifacts folder.
+    public let file: String
+    public let run: Int64
+    public let createdAt: Timestamp
+}
+
+/// An environment refuses deployments (or only automatic promotions, after a rollback) until a person lifts it.
+public struct Hold: Hashable, Sendable, Codable {
+    public enum Kind: String, Hashable, Sendable, Codable {
+        case hold, rollback
+    }
+
+    public let kind: Kind
+    public let reason: String
+    public let by: String
+    public let since: Timestamp
+    public let until: Timestamp?
+
+    public init(kind: Kind, reason: String, by: String, since: Timestamp, until: Timestamp?) {
+        self.kind = kind
+        self.reason = reason
+        self.by = by
+        self.since = since
+        self.until = until
+    }
+
+    public func isOver(at now: Timestamp) -> Bool {
+        guard let until else { return false }
+        return now >= until
+    }
+}
+
+/// What is live in an environment, what was before it, and whether it is held.
+public struct EnvironmentState: Hashable, Sendable {
+    public let app: String
+    public let name: String
+    public let live: Deployment?
+    public let previous: Deployment?
+    public let hold: Hold?
+}

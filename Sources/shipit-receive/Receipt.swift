@@ -1,0 +1,6 @@
+/// What became of a push.
+enum Receipt {
+    case nothingToQueue
+    case refused
+    case queued(id: String, home: ShipitHome)
+}
