@@ -27,7 +27,8 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
     public static func ofFile(at path: String) throws -> (digest: Digest, size: Int64) {
         let file = try Descriptor(reading: path)
         var hash = SHA256()
-        let size = try file.readAll(what: "read", path: { visible(Array(path.utf8)) }) { hash.update(bufferPointer: $0) }
+        let shown = { visible(Array(path.utf8)) }
+        let size = try file.readAll(what: "read", path: shown) { hash.update(bufferPointer: $0) }
         return (Digest(hash), size)
     }
 

@@ -34,8 +34,9 @@ extension Directory {
     public func readLink(_ path: [UInt8]) throws -> [UInt8] {
         try withParent(of: path, what: "read the link") { folder, name in
             try withUnsafeTemporaryAllocation(of: CChar.self, capacity: PathRules.longestPath) { buffer in
-                guard let start = buffer.baseAddress, case let count = readlinkat(folder, name, start, buffer.count), count >= 0
-                 else { throw failure(errno, "read the link", path) }
+                guard let start = buffer.baseAddress else { return [] }
+                let count = readlinkat(folder, name, start, buffer.count)
+                guard count >= 0 else { throw failure(errno, "read the link", path) }
                 return buffer.prefix(count).map { UInt8(bitPattern: $0) }
             }
         }

@@ -68,15 +68,13 @@ public final class Directory {
         guard fstatvfs(descriptor, &status) == 0 else {
             throw ArtifactError(errno: errno, what: "look at the free space of", path: path)
         }
-        return Int64(clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
+        return Int64(clamping: UInt64(status.f_bavail) &* UInt64(status.f_frsize))
     }
 
     private static func makeIfMissing(_ path: ArraySlice<UInt8>, mode: UInt16) throws {
         let shown = { visible(Array(path)) }
         guard path.withCPath({ mkdir($0, 0o700) }) == 0 else {
-            if errno == EEXIST || errno == EISDIR { return }
-            // On a read-only file system a folder that exists is told apart by opening it, which comes last.
-            if errno == EROFS, path.withCPath({ access($0, F_OK) }) == 0 { return }
+            if errno == EEXIST { return }
             throw ArtifactError(errno: errno, what: "make the folder", path: shown())
         }
         let number = path.withCPath { Glibc.open($0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
@@ -89,16 +87,18 @@ public final class Directory {
 }
 
 extension Directory {
-    /// The one way down: the kernel refuses links, `..` and jumps through /proc, and tells no program we start.
-    func openBeneath(_ path: some Collection<UInt8>, _ flags: Int32, mode: UInt16 = 0, what: String) throws -> Descriptor {
+    /// The one way down: the kernel refuses links, at the end too, and `..` and jumps through /proc.
+    ///
+    /// O_NOFOLLOW is left out since with it a link in the place of a folder is reported as a file.
+    func openBeneath(_ path: some Collection<UInt8>, _ flags: Int32, what: String) throws -> Descriptor {
         let resolve = LINUX_RESOLVE_BENEATH | LINUX_RESOLVE_NO_SYMLINKS | LINUX_RESOLVE_NO_MAGICLINKS
-        let flags = UInt64(UInt32(bitPattern: flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY))
+        let flags = UInt64(UInt32(bitPattern: flags | O_CLOEXEC | O_NOCTTY))
         let number = path.withCPath { path in
             // EAGAIN: somebody renamed something meanwhile, so the kernel is not sure that we stayed inside.
             var number: Int32
             var attempts = 0
             repeat {
-                number = retrying { linux_openat2(descriptor, path, flags, UInt64(mode), resolve) }
+                number = retrying { linux_openat2(descriptor, path, flags, 0, resolve) }
                 attempts += 1
             } while number < 0 && errno == EAGAIN && attempts < 1000
             return number

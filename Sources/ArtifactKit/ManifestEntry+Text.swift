@@ -33,7 +33,8 @@ extension ManifestEntry {
         guard let form = word(&rest), form.count == 1 else { return nil }
         switch form[form.startIndex] {
         case UInt8(ascii: "f"):
-            guard let mode = word(&rest).flatMap({ number($0, base: 8) }), let size = word(&rest).flatMap({ number($0) }),
+            guard let mode = word(&rest).flatMap({ number($0, base: 8) }),
+                let size = word(&rest).flatMap({ number($0) }),
                 let digest = word(&rest).flatMap({ Digest(hexDigits: UnsafeRawBufferPointer(rebasing: $0)) }),
                 let path = unescape(rest), let mode = UInt16(exactly: mode)
             else { return nil }

@@ -39,11 +39,7 @@ extension Collection<UInt8> {
     func withCPath<Result, Failure: Error>(
         _ body: (UnsafePointer<CChar>) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        try withUnsafeTemporaryAllocation(of: CChar.self, capacity: count + 1) { buffer throws(Failure) in
-            for (index, byte) in enumerated() { buffer[index] = CChar(bitPattern: byte) }
-            buffer[count] = 0
-            guard let start = UnsafePointer(buffer.baseAddress) else { preconditionFailure("a buffer of one or more") }
-            return try body(start)
-        }
+        let path = map { CChar(bitPattern: $0) } + [0]
+        return try body(path)
     }
 }

@@ -1,13 +1,11 @@
 /// What a path and a link inside an artifact may look like, judged by their bytes alone.
-public struct PathRules {
+public enum PathRules {
     public static let longestComponent = 255
     public static let longestPath = 4096
     public static let deepest = 256
 
     private static let slash = UInt8(ascii: "/")
     private static let dot = UInt8(ascii: ".")
-
-    private init() {}
 
     /// Throws unless the path is relative, plain (no empty, `.` or `..` component, no NUL) and of sane size.
     public static func check(_ path: [UInt8]) throws {

@@ -1,9 +1,7 @@
 /// Reads tarballs that a ``TarballWriter`` made, and believes nothing that they say.
-public struct TarballReader {
+public enum TarballReader {
     /// Takes the content of an entry in pieces; it can be called once, or not at all.
     public typealias Content = (_ consume: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
-
-    private init() {}
 
     /// Visits each entry, which has no digest yet, in manifest order.
     ///

@@ -7,7 +7,7 @@ final class TarballStream {
     let path: String
     private let file: Descriptor
     private let archive: OpaquePointer
-    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 4096)
+    private let buffer: UnsafeMutableRawBufferPointer
     private var rest: Int64
     private var hash = SHA256()
     private var failure: SystemFailure?
@@ -16,8 +16,11 @@ final class TarballStream {
     init(at path: String, frame: Frame? = nil) throws {
         self.path = visible(Array(path.utf8))
         file = try Descriptor(reading: path)
-        guard let archive = archive_read_new() else { throw ArtifactError(errno: ENOMEM, what: "read", path: self.path) }
+        guard let archive = archive_read_new() else {
+            throw ArtifactError(errno: ENOMEM, what: "read", path: self.path)
+        }
         self.archive = archive
+        buffer = .allocate(byteCount: 256 << 10, alignment: 4096)
         rest = frame?.size ?? .max
         if let frame, lseek(file.number, off_t(frame.offset), SEEK_SET) < 0 {
             throw ArtifactError(errno: errno, what: "read", path: self.path)

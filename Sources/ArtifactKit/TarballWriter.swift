@@ -23,17 +23,13 @@ public final class TarballWriter {
 
     /// The file must not exist; it is made with mode 0600.
     public init(at path: String, modificationTime: Int64, compressionLevel: Int = 3) throws {
-        guard let archive = archive_write_new() else {
-            throw ArtifactError(errno: ENOMEM, what: "write", path: visible(Array(path.utf8)))
-        }
-        guard let entry = archive_entry_new() else {
-            archive_write_free(archive)
-            throw ArtifactError(errno: ENOMEM, what: "write", path: visible(Array(path.utf8)))
+        file = try TarballFile(creating: path)
+        compressor = FrameCompressor(file: file, level: compressionLevel)
+        guard let archive = archive_write_new(), let entry = archive_entry_new() else {
+            throw ArtifactError(errno: ENOMEM, what: "write", path: file.path)
         }
         self.archive = archive
         self.entry = entry
-        file = try TarballFile(creating: path)
-        compressor = FrameCompressor(file: file, level: compressionLevel)
         // The years 1970 to 2242: what fits every tar's header. A commit may claim any time.
         archive_entry_set_mtime(entry, time_t(min(max(modificationTime, 0), 0o77777777777)), 0)
         try check(archive_write_set_format_gnutar(archive))
@@ -67,19 +63,21 @@ public final class TarballWriter {
 
     /// `write` hands the content, in any pieces, to the closure it is given; it must be `size` bytes.
     public func addFile(
-        _ path: [UInt8], executable: Bool, size: Int64, _ write: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
+        _ path: [UInt8], executable: Bool, size: Int64,
+        _ write: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
     ) throws {
-        try adding(.file(path, executable: executable, size: size, digest: nil)) {
-            try writeHeader(.file(path, executable: executable, size: size, digest: nil))
+        let header = ManifestEntry.file(path, executable: executable, size: size, digest: nil)
+        try adding(header) {
+            try writeHeader(header)
             var hash = SHA256()
             var rest = size
             try write { bytes in
-                guard bytes.count <= rest else { throw wrongSize(path, "it has more than \(size) bytes") }
+                guard bytes.count <= rest else { throw refusal(.differs, path, "it has more than \(size) bytes") }
                 rest -= Int64(bytes.count)
                 hash.update(bufferPointer: bytes)
                 try writeContent(bytes)
             }
-            guard rest == 0 else { throw wrongSize(path, "it has \(size - rest) bytes instead of \(size)") }
+            guard rest == 0 else { throw refusal(.differs, path, "it has \(size - rest) bytes instead of \(size)") }
             entries.append(.file(path, executable: executable, size: size, digest: Digest(hash)))
         }
     }
@@ -154,10 +152,6 @@ extension TarballWriter {
 
     private func check(_ result: Int32) throws {
         guard result == ARCHIVE_OK else { throw failure ?? refusal(.malformed, [], libarchiveReason(archive)) }
-    }
-
-    private func wrongSize(_ path: [UInt8], _ reason: String) -> ArtifactError {
-        refusal(.differs, path, reason)
     }
 
     private func refusal(_ code: ArtifactError.Code, _ path: [UInt8], _ reason: String) -> ArtifactError {

@@ -13,7 +13,9 @@ let hexadecimalDigits: [Character] = Array("0123456789ABCDEF")
 
 /// The text of `bytes`, with each byte that should not be seen, or is in `also`, written by `escape`.
 func escaped(_ bytes: [UInt8], also: Set<UInt8> = [], _ escape: (UInt8, inout String) -> Void) -> String {
-    if bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7f && !also.contains($0) }) { return String(decoding: bytes, as: UTF8.self) }
+    if bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7f && !also.contains($0) }) {
+        return String(decoding: bytes, as: UTF8.self)
+    }
     var text = ""
     var parser = Unicode.UTF8.ForwardParser()
     var iterator = bytes.makeIterator()

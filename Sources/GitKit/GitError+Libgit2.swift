@@ -40,6 +40,7 @@ extension GitError {
         }
         // libgit2 appends strerror's text and gives no number.
         if message.hasSuffix("No space left on device") || message.hasSuffix("Disk quota exceeded") { return .noSpace }
+        if message.hasPrefix("corrupt") { return .corrupt }
         switch category {
         case Int32(GIT_ERROR_ZLIB.rawValue), Int32(GIT_ERROR_OBJECT.rawValue): return .corrupt
         default: return .other

@@ -25,7 +25,8 @@ enum Library {
         for level in [
             GIT_CONFIG_LEVEL_PROGRAMDATA, GIT_CONFIG_LEVEL_SYSTEM, GIT_CONFIG_LEVEL_XDG, GIT_CONFIG_LEVEL_GLOBAL,
         ] {
-            try check(operation) { shipit_git_set_search_path(level.rawValue, "") }
+            // Nothing can ever be below it. With no path at all, a repository that includes "~/…" would not open.
+            try check(operation) { shipit_git_set_search_path(level.rawValue, "/dev/null") }
         }
     }
 

@@ -55,9 +55,8 @@ extension Repository {
     ) throws -> (ids: [ObjectID], complete: Bool) {
         var walk: OpaquePointer?
         defer { git_revwalk_free(walk) }
+        // Left unsorted it goes by date and reads no more than is asked for; every other sorting loads all of history.
         try check(operation) { git_revwalk_new(&walk, handle) }
-        // A topological walk would first load all of history; the few commits that are asked for are sorted afterwards.
-        try check(operation) { git_revwalk_sorting(walk, GIT_SORT_TIME.rawValue) }
         var end = try oid(of: to, for: operation)
         try check(operation) { git_revwalk_push(walk, &end) }
         if let from {

@@ -46,14 +46,23 @@ extension Repository {
         return found.sorted { $0.0.bytes.lexicographicallyPrecedes($1.0.bytes) }
     }
 
-    /// Creates the reference or moves it, whatever it held; the object has to exist.
+    /// Creates the reference or moves it, whatever it held, even rubbish; the object has to exist.
     public func setReference(_ name: ReferenceName, to id: ObjectID) throws {
         let operation = "set the reference \(name) to \(id.abbreviated())"
         var oid = try self.oid(of: id, for: operation)
-        try write(name, operation) { text in
-            var reference: OpaquePointer?
-            defer { git_reference_free(reference) }
-            return git_reference_create(&reference, handle, text, &oid, 1, nil)
+        func create() throws {
+            try write(name, operation) { text in
+                var reference: OpaquePointer?
+                defer { git_reference_free(reference) }
+                return git_reference_create(&reference, handle, text, &oid, 1, nil)
+            }
+        }
+        do {
+            try create()
+        } catch let error as GitError where error.code == .corrupt && contains(id) {
+            // A power cut may have left an empty file, which libgit2 deletes but does not overwrite.
+            try deleteReference(name)
+            try create()
         }
     }
 

@@ -27,12 +27,15 @@ enum RepositoryFormat {
 
     private static func extensionSettings(in config: OpaquePointer?, operation: String) throws -> [(String, String)] {
         var iterator: OpaquePointer?
-        try GitKit.check(operation) { git_config_iterator_glob_new(&iterator, config, "^extensions\\.") }
+        // libgit2 1.5.1 leaks 20 KiB for each key that it compares with a pattern, so we look for ourselves.
+        try GitKit.check(operation) { git_config_iterator_new(&iterator, config) }
         defer { git_config_iterator_free(iterator) }
         var settings: [(String, String)] = []
         var entry: UnsafeMutablePointer<git_config_entry>?
         while git_config_next(&entry, iterator) == 0, let entry {
-            let name = String(cString: entry.pointee.name).dropFirst("extensions.".count)
+            let key = String(cString: entry.pointee.name)
+            guard key.hasPrefix("extensions.") else { continue }
+            let name = key.dropFirst("extensions.".count)
             let value = entry.pointee.value.map { String(cString: $0) } ?? ""
             settings.append((String(neutralising: name.utf8), String(neutralising: value.utf8)))
         }

@@ -114,6 +114,14 @@ import Testing
         #expect(try repository.config("shipit.later") == "seen")
     }
 
+    @Test func `an include of the user's home is not followed, and is no obstacle`() throws {
+        let scratch = try ScratchRepository()
+        try scratch.git("config", "include.path", "~/none")
+        try scratch.git("config", "includeIf.gitdir:/.path", "none")
+        try scratch.git("config", "shipit.app", "blog")
+        #expect(try scratch.open().config("shipit.app") == "blog")
+    }
+
     @Test(.enabled(if: geteuid() == 0, "only root can give a repository away"))
     func `another user's repository opens for root, and root's for anyone`() throws {
         let scratch = try ScratchRepository()

@@ -1,5 +1,6 @@
 import Foundation
 import GitKit
+import Synchronization
 import Testing
 
 @Suite struct ReferenceTests {
@@ -112,5 +113,49 @@ import Testing
         let repository = try scratch.open()
         let error = try gitError { try repository.setReference(ReferenceName("refs/heads/main"), to: second) }
         #expect(error.code == .locked)
+    }
+
+    @Test func `a packed reference moves and goes like a loose one`() throws {
+        let repository = try scratch.open()
+        let name = ReferenceName("refs/heads/main")
+        try scratch.git("pack-refs", "--all")
+        #expect(try repository.compareAndSetReference(name, from: second, to: first) == false)
+        #expect(try repository.compareAndSetReference(name, from: first, to: second))
+        try scratch.git("pack-refs", "--all")
+        #expect(try repository.compareAndSetReference(name, from: second, to: nil))
+        #expect(try scratch.git("for-each-ref").isEmpty)
+    }
+
+    @Test func `of those who move one reference at once, each step has one winner`() throws {
+        let name = ReferenceName("refs/shipit/contended")
+        let chain = try (0..<12).map { try scratch.commit(["n": "\($0)"]) }
+        try scratch.open().setReference(name, to: chain[0])
+        let path = scratch.path
+        let wins = Mutex(0)
+        DispatchQueue.concurrentPerform(iterations: 3) { _ in
+            for step in 1..<chain.count {
+                let moved: Bool
+                do {
+                    moved = try Repository(at: path).compareAndSetReference(
+                        name, from: chain[step - 1], to: chain[step])
+                } catch {
+                    Issue.record(error)
+                    return
+                }
+                if moved { wins.withLock { $0 += 1 } }
+            }
+        }
+        #expect(wins.withLock { $0 } == chain.count - 1)
+        #expect(try scratch.open().target(of: name) == chain.last)
+    }
+
+    @Test func `an empty reference file, as a power cut leaves it, is corrupt and hides no other`() throws {
+        try scratch.git("update-ref", "refs/heads/other", second.hex)
+        try Data().write(to: URL(fileURLWithPath: scratch.path + "/refs/heads/main"))
+        let repository = try scratch.open()
+        #expect(try gitError { _ = try repository.target(of: ReferenceName("refs/heads/main")) }.code == .corrupt)
+        #expect(try repository.references(under: "refs/heads/").map(\.0.short) == ["other"])
+        try repository.setReference(ReferenceName("refs/heads/main"), to: first)
+        #expect(try repository.target(of: ReferenceName("refs/heads/main")) == first)
     }
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -38,6 +39,8 @@ static inline int linux_pidfd_send_signal(int pidfd, int signal) {
 static inline int linux_renameat2(int from, const char *old, int to, const char *name, unsigned flags) {
     return (int)syscall(SYS_renameat2, from, old, to, name, flags);
 }
+/* From now on the calling thread has a umask and a working folder of its own. */
+static inline int linux_unshare_umask(void) { return unshare(CLONE_FS); }
 static inline int linux_syncfs(int descriptor) { return syncfs(descriptor); }
 static inline int linux_set_child_subreaper(int on) { return prctl(PR_SET_CHILD_SUBREAPER, on, 0, 0, 0); }
 

@@ -43,38 +43,19 @@ struct Export {
 
     /// The tree as files, for a build to work in; owned by `user` when there is one.
     func write(into directory: Directory, for user: User?) throws {
-        func own(_ descriptor: Int32) throws {
-            guard let user else { return }
-            guard fchown(descriptor, user.uid, user.gid) == 0 else {
-                throw ShipitError(.failure, "could not give the workspace to \(user.name): \(systemReason(errno))")
-            }
-        }
         for entry in entries {
             switch entry.kind {
             case .directory, .submodule:
                 try directory.makeDirectory(entry.path)
-                if user != nil { try own(directory.open(entry.path).descriptor) }
+                if let user { try directory.give(entry.path, to: user) }
             case .link:
                 try directory.createLink(entry.path, target: try link(entry))
-                if let user { lchownAt(directory, entry.path, user) }
             case .file, .executable:
                 let (_, read) = try content(of: entry)
                 let writer = try directory.createFile(entry.path, mode: entry.kind == .executable ? 0o755 : 0o644)
                 try read { try writer.write($0) }
-                try own(writer.descriptor)
                 try writer.close()
-            }
-        }
-        try own(directory.descriptor)
-    }
-
-    private func lchownAt(_ directory: Directory, _ path: [UInt8], _ user: User) {
-        // A link's owner decides nothing; losing it is harmless.
-        _ = path.withUnsafeBufferPointer { _ in
-            (path + [0]).withUnsafeBytes {
-                fchownat(
-                    directory.descriptor, $0.baseAddress?.assumingMemoryBound(to: CChar.self), user.uid, user.gid,
-                    AT_SYMLINK_NOFOLLOW)
+                if let user { try directory.give(entry.path, to: user) }
             }
         }
     }

@@ -181,7 +181,7 @@ final class YAMLReader {
             let before = context.map { "\($0.text.trimmingPrefix(while: \.isWhitespace)) " } ?? ""
             return stop("\(before)\(problem)", line: mark.line, column: mark.column)
         case .duplicatedKeysInMapping(let duplicates, let context):
-            let names = duplicates.compactMap { $0.string }.map { "\"\($0)\"" }
+            let names = duplicates.map { "\"\($0)\"" }
             return stop(
                 "the same key stands twice: \(names.joined(separator: ", "))", line: context.mark.line,
                 column: context.mark.column)

@@ -1,6 +1,5 @@
 import ArtifactKit
 import Glibc
-import Synchronization
 
 /// Carries out a plan: all targets prepared first, then switched in turn; any failure puts all back.
 ///
@@ -23,18 +22,8 @@ struct Deployer: Sendable {
 
     /// Returns when the release is live, verified and recorded in every target; throws `DeploymentFailure`.
     ///
-    /// Cancelling the task stops the script that runs and puts everything back.
-    func deploy() async throws {
-        let cancellation = Cancellation()
-        let deployer = self
-        try await withTaskCancellationHandler {
-            try await uncancelled { try await deployer.carryOut(cancellation) }
-        } onCancel: {
-            cancellation.cancel()
-        }
-    }
-
-    private func carryOut(_ cancellation: Cancellation) async throws {
+    /// A cancellation stops the script that runs and puts everything back.
+    func deploy(_ cancellation: Cancellation) async throws {
         let stages: [Stage]
         do {
             stages = try prepare()
@@ -255,31 +244,5 @@ struct Deployer: Sendable {
         return HookRunner.Release(
             name: name, path: target.path(of: name), bundle: bundle,
             appspec: try ReleaseFolder.appspec(in: bundle) { log.say($0) })
-    }
-}
-
-/// The wish to stop, for work that must go on to put things back after it was granted.
-final class Cancellation: Sendable {
-    private let state = Mutex<(isCancelled: Bool, signals: [StopSignal])>((false, []))
-
-    func cancel() {
-        let signals = state.withLock { state in
-            state.isCancelled = true
-            return state.signals
-        }
-        for signal in signals { signal.raise() }
-    }
-
-    /// Raises `signal` when cancelled, also when that was before.
-    func raises(_ signal: StopSignal) {
-        let isCancelled = state.withLock { state in
-            state.signals.append(signal)
-            return state.isCancelled
-        }
-        if isCancelled { signal.raise() }
-    }
-
-    func check() throws {
-        if state.withLock({ $0.isCancelled }) { throw CancellationError() }
     }
 }

@@ -51,15 +51,16 @@ struct HTTPProbe: Hashable, Sendable {
         let descriptor = socket(address.ai_family, address.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), address.ai_protocol)
         guard descriptor >= 0 else { return systemReason(errno) }
         defer { close(descriptor) }
-        var limit = timeval(tv_sec: Int(seconds), tv_usec: Int((seconds - seconds.rounded(.down)) * 1e6))
+        // As struct timeval has it: seconds and microseconds.
+        var limit = [Int(seconds), Int((seconds - seconds.rounded(.down)) * 1e6)]
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
-            setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
+            setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(2 * MemoryLayout<Int>.stride))
         }
         guard connect(descriptor, address.ai_addr, address.ai_addrlen) == 0 else {
             return errno == EINPROGRESS ? "no answer in time" : systemReason(errno)
         }
         let request = Array("GET \(path) HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: shipit\r\nConnection: close\r\n\r\n".utf8)
-        guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL.rawValue)) == request.count else {
+        guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else {
             return systemReason(errno)
         }
         var answer: [UInt8] = []

@@ -1,3 +1,5 @@
+import CLinux
+import GitKit
 import Glibc
 
 /// Runs the hook scripts of one lifecycle event on one target: the revision's, then the server's own.

@@ -1,5 +1,6 @@
 import ArtifactKit
 import FoundationEssentials
+import GitKit
 import Glibc
 
 /// Fills a release's folder from the artifact, aside, and gives it its name when it is complete and on the disk.
@@ -245,18 +246,9 @@ struct ReleaseFolder {
     private func giveToOwner(_ release: Directory, _ manifest: Manifest? = nil) throws {
         let owner = try target.root.status()
         guard geteuid() == 0, owner.owner != 0 || owner.group != 0 else { return }
-        func failed() -> ShipitError {
-            ShipitError(.failure, "could not give \(release.path) to its owner: \(systemReason(errno))")
+        guard fchown(release.descriptor, owner.owner, owner.group) == 0 else {
+            throw ShipitError(.failure, "could not give \(release.path) to its owner: \(systemReason(errno))")
         }
-        guard fchown(release.descriptor, owner.owner, owner.group) == 0 else { throw failed() }
-        for entry in manifest?.entries ?? [] {
-            let changed = (entry.path + [0]).withUnsafeBytes {
-                fchownat(
-                    release.descriptor, $0.baseAddress?.assumingMemoryBound(to: CChar.self), owner.owner, owner.group,
-                    AT_SYMLINK_NOFOLLOW)
-            }
-            // What a shared link replaced is not there any more.
-            if changed != 0, errno != ENOENT, errno != ENOTDIR { throw failed() }
-        }
+        for entry in manifest?.entries ?? [] { try release.give(entry.path, owner.owner, owner.group) }
     }
 }

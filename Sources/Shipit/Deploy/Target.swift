@@ -1,3 +1,4 @@
+import GitKit
 import ArtifactKit
 import CLinux
 import FoundationEssentials
@@ -153,9 +154,12 @@ final class Target {
         return try own.metadata(bundle)?.kind == .directory ? "\(path)/.shipit/bundles/\(release)" : self.path(of: release)
     }
 
-    func removeRelease(_ release: String) throws {
+    func removeRelease(_ release: String) throws { try Self.removeRelease(release, in: root) }
+
+    static func removeRelease(_ release: String, in root: Directory) throws {
+        let own = try root.open(Array(".shipit".utf8))
         // Under another name first: a half-removed release must never look like a release.
-        if try hasRelease(release) {
+        if try root.metadata(Array("releases/\(release)".utf8))?.kind == .directory {
             let trash = Array("trash-\(release)".utf8)
             if try own.metadata(trash) != nil { try own.removeTree(trash) }
             try root.rename(Array("releases/\(release)".utf8), to: Array(".shipit/trash-\(release)".utf8))

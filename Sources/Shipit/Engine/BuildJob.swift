@@ -9,7 +9,6 @@ struct BuildJob: Sendable {
     let run: Run
     let policy: Policy
     let log: LogFile
-    let masker: Masker
     /// Why builds cannot be enclosed on this machine, found out once by the worker.
     let sandboxObstacle: String?
 
@@ -18,7 +17,7 @@ struct BuildJob: Sendable {
         case ended(Status, String)
     }
 
-    func perform() async throws -> Result {
+    func perform(_ cancellation: Cancellation) async throws -> Result {
         let store = try ArtifactStore(installation.home.artifacts(run.app))
         if !run.rebuild, let artifact = try installation.ledger.artifacts(app: run.app, revision: run.revision).last {
             if (try? Digest.ofFile(at: store.path(artifact.file)).digest) == artifact.digest {
@@ -36,7 +35,8 @@ struct BuildJob: Sendable {
             log.say("no \(policy.pipeline.build.buildspec) in \(run.revision.abbreviated()): the tree is packed as it is")
             return .made(try await packTree(aside, store))
         }
-        return try await build(buildspec.spec, digest: buildspec.digest, aside, store)
+        try cancellation.check()
+        return try await build(buildspec.spec, digest: buildspec.digest, aside, store, cancellation)
     }
 
     // MARK: The tree as it is
@@ -68,7 +68,9 @@ struct BuildJob: Sendable {
         }
     }
 
-    private func build(_ spec: Buildspec, digest: Digest, _ aside: String, _ store: ArtifactStore) async throws -> Result {
+    private func build(
+        _ spec: Buildspec, digest: Digest, _ aside: String, _ store: ArtifactStore, _ cancellation: Cancellation
+    ) async throws -> Result {
         let wanted = policy.pipeline.build.sandbox
         if wanted == .required, let sandboxObstacle {
             throw ShipitError(.failure, "builds must be enclosed, and \(sandboxObstacle)", hint: "shipit doctor")
@@ -83,7 +85,7 @@ struct BuildJob: Sendable {
         let command = driver(workspace, isEnclosed: isEnclosed, variables: try variables(spec, workspace, commit, isEnclosed))
         let log = log
         let (outcome, phases) = try await BuildSession.open(
-            command, control: workspace.control, limit: policy.pipeline.build.timeout,
+            command, control: workspace.control, limit: policy.pipeline.build.timeout, cancellation: cancellation,
             output: { log.output($0) }, { try await carryOut(spec, $0) })
         log.finish()
         switch outcome.stopped {

@@ -42,12 +42,13 @@ final class BuildSession: Sendable {
     ///
     /// The outcome says whether the session itself was stopped: by its deadline, or because the task was cancelled.
     static func open<Value: Sendable>(
-        _ driver: Command, control: String, limit: Duration, output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
+        _ driver: Command, control: String, limit: Duration, cancellation: Cancellation,
+        output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         _ steps: @escaping @Sendable (BuildSession) async throws -> Value
     ) async throws -> (outcome: Outcome, value: Value) {
         let session = try BuildSession(control: control)
         let streams = Program.Streams(input: session.commands.readEnd, output: session.statuses.writeEnd)
-        async let running = Program.run(driver, limit: limit, streams: streams, output: output)
+        async let running = Program.run(driver, limit: limit, streams: streams, cancellation: cancellation, output: output)
         // The steps end by themselves when the driver does: then no status comes any more.
         let value = await Task { try await steps(session) }.result
         close(session.commands.writeEnd)

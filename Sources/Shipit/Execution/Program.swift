@@ -36,7 +36,7 @@ public enum Program {
             try await uncancelled {
                 defer { pipe.closeReadEnd() }
                 do {
-                    let watch = { (pid: pid_t) in
+                    let watch: @Sendable (pid_t) async -> Supervisor.Report = { pid in
                         await onThread {
                             Supervisor(
                                 pid: pid, output: pipe.readEnd, stop: stop.descriptor, deadline: began + limit,
@@ -76,6 +76,13 @@ public enum Program {
                 input: .fileDescriptor(FileDescriptor(rawValue: input), closeAfterSpawningProcess: true),
                 output: .fileDescriptor(FileDescriptor(rawValue: output), closeAfterSpawningProcess: true),
                 error: .fileDescriptor(write, closeAfterSpawningProcess: true)
+            ) { await watch($0.processIdentifier.value) }
+            return (result.terminationStatus, result.closureResult)
+        case (let input?, nil):
+            let result = try await Subprocess.run(
+                configuration,
+                input: .fileDescriptor(FileDescriptor(rawValue: input), closeAfterSpawningProcess: true),
+                output: .fileDescriptor(write, closeAfterSpawningProcess: true), error: .combinedWithOutput
             ) { await watch($0.processIdentifier.value) }
             return (result.terminationStatus, result.closureResult)
         default:

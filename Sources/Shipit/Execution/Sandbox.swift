@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// The walls around a build: bubblewrap's arguments as a value.

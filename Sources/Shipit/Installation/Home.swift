@@ -1,6 +1,6 @@
 import ArtifactKit
+import CLinux
 import Glibc
-public import GitKit
 
 /// Where shipit keeps everything: paths from names and ids, nothing else.
 public struct Home: Hashable, Sendable {

@@ -1,4 +1,4 @@
-import ArtifactKit
+public import ArtifactKit
 import GRDB
 public import GitKit
 
@@ -22,9 +22,9 @@ extension Ledger {
     /// Announces a worker; the caller holds the worker lock, so every other one is gone.
     public func registerWorker(pid: Int32, startTicks: Int64, boot: String, beat: Int64) throws -> Int64 {
         try write { db in
+            let values: StatementArguments = [pid, startTicks, boot, beat, Timestamp.now]
             try db.execute(
-                sql: "INSERT INTO worker (pid, start_ticks, boot, beat, started_at) VALUES (?, ?, ?, ?, ?)",
-                arguments: [pid, startTicks, boot, beat, Timestamp.now])
+                sql: "INSERT INTO worker (pid, start_ticks, boot, beat, started_at) VALUES (?, ?, ?, ?, ?)", arguments: values)
             let id = db.lastInsertedRowID
             try db.execute(
                 sql: "DELETE FROM worker WHERE id < ? AND id NOT IN (SELECT worker FROM job WHERE status = 'running')",
@@ -37,12 +37,8 @@ extension Ledger {
         try write { try $0.execute(sql: "UPDATE worker SET beat = ? WHERE id = ?", arguments: [beat, worker]) }
     }
 
-    public func lastWorker() throws -> (id: Int64, pid: Int32, startTicks: Int64, boot: String, beat: Int64)? {
-        try read { db in
-            try Row.fetchOne(db, sql: "SELECT * FROM worker ORDER BY id DESC LIMIT 1").map {
-                ($0["id"], $0["pid"], $0["start_ticks"], $0["boot"], $0["beat"])
-            }
-        }
+    public func lastWorker() throws -> WorkerRecord? {
+        try read { try WorkerRecord.fetchOne($0, sql: "SELECT * FROM worker ORDER BY id DESC LIMIT 1") }
     }
 
     // MARK: Taking jobs
@@ -111,7 +107,7 @@ extension Ledger {
     // MARK: Ending jobs
 
     /// The build ended well: the artifact, the next job and the events.
-    public func finishBuild(_ job: Job, artifact: Int64, duration: Duration, policy: Policy) throws {
+    func finishBuild(_ job: Job, artifact: Int64, duration: Duration, policy: Policy) throws {
         try write { db in
             try db.execute(sql: "UPDATE job SET artifact = ? WHERE id = ?", arguments: [artifact, job.id])
             try db.end(job, Ending(.succeeded, duration: duration))
@@ -264,8 +260,30 @@ extension Database {
     }
 }
 
+/// Who works, or worked last: a process named by its number, its start and the machine's boot.
+public struct WorkerRecord: Hashable, Sendable {
+    public let id: Int64
+    public let pid: Int32
+    public let startTicks: Int64
+    public let boot: String
+    /// CLOCK_BOOTTIME in milliseconds when it last said that it lives.
+    public let beat: Int64
+}
+
 /// A job that is queued or running, with what decides its turn.
 public struct OpenJob: Hashable, Sendable {
     public let job: Job
     public let runKind: Run.Kind
+}
+
+extension Ledger {
+    /// The worker stops in order: the job waits for the next one, and the attempt does not count.
+    func putBackInLine(_ job: Job, because reason: String) throws {
+        try write { db in
+            try db.execute(
+                sql: "UPDATE job SET status = 'queued', worker = NULL, attempt = attempt - 1, reason = ? WHERE id = ?",
+                arguments: [reason, job.id])
+            try db.say(.jobInterrupted, app: job.app, run: job.run, job: job.id, "\(job.name): \(reason)")
+        }
+    }
 }

@@ -1,5 +1,5 @@
 import ArtifactKit
-import GRDB
+public import GRDB
 import GitKit
 
 extension Status: DatabaseValueConvertible {}
@@ -94,6 +94,16 @@ extension Artifact: FetchableRecord {
         file = row["file"]
         run = row["run"]
         createdAt = row["created_at"]
+    }
+}
+
+extension WorkerRecord: FetchableRecord {
+    public init(row: Row) throws {
+        id = row["id"]
+        pid = row["pid"]
+        startTicks = row["start_ticks"]
+        boot = row["boot"]
+        beat = row["beat"]
     }
 }
 

@@ -1,4 +1,5 @@
-import FoundationEssentials
+public import FoundationEssentials
+import CLinux
 import Glibc
 
 /// Wall time for people, in milliseconds since 1970; never used for order or for durations.

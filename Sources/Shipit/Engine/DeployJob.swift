@@ -1,0 +1,85 @@
+import ArtifactKit
+import GitKit
+import Glibc
+
+/// Turns a deployment of the ledger into a plan, has it carried out, and records how it ended.
+struct DeployJob: Sendable {
+    let installation: Installation
+    let job: Job
+    let run: Run
+    let deployment: Deployment
+    let policy: Policy
+    let log: LogFile
+
+    /// Carries the deployment out; the ledger knows the ending when this returns.
+    func perform(_ cancellation: Cancellation, began: ContinuousClock.Instant) async throws {
+        let ledger = installation.ledger
+        do {
+            try Failpoint.deployTaken.reach()
+            let plan = try plan()
+            let announce: @Sendable (String) throws -> Void = { try ledger.progress(job, "\(job.name): \($0)") }
+            try await Deployer(plan: plan, log: log, announce: announce).deploy(cancellation)
+        } catch let failure as DeploymentFailure {
+            try recordFailure(failure, began: began)
+            return
+        } catch {
+            try recordFailure(DeploymentFailure(cause: .errored, message: "\(error)"), began: began)
+            return
+        }
+        try Failpoint.deployBeforeFinish.reach()
+        try ledger.finishDeployment(job, deployment, duration: ContinuousClock.now - began, policy: policy)
+        log.say("\(deployment.environment) is live at \(deployment.revision.abbreviated()), release \(deployment.release ?? 0)")
+        try Failpoint.deployAfterFinish.reach()
+    }
+
+    private func recordFailure(_ failure: DeploymentFailure, began: ContinuousClock.Instant) throws {
+        let live = try installation.ledger.environment(job.app, job.name).live
+        var reason = failure.message.split(separator: "\n").first.map(String.init) ?? failure.message
+        if failure.isLeftAsItIs {
+            reason += "; look at \(policy.pipeline.environment(job.name)?.targets.first ?? ""), then shipit rollback \(job.name)"
+        } else if let live {
+            reason += "; \(job.name) stays at \(live.revision.abbreviated())"
+        } else {
+            reason += "; nothing is live in \(job.name)"
+        }
+        let status: Status =
+            switch failure.cause {
+            case .failed: .failed
+            case .errored: .errored
+            case .cancelled: .cancelled
+            }
+        for line in failure.message.split(separator: "\n") { log.say(String(line)) }
+        try installation.ledger.end(job, as: Ending(status, reason, duration: ContinuousClock.now - began))
+    }
+
+    /// The plan, from the policy that the job was made under and from what the ledger knows.
+    func plan() throws -> DeploymentPlan {
+        guard let environment = policy.pipeline.environment(job.name) else {
+            throw ShipitError(.configuration, "the policy of run \(run.id) has no environment \(job.name)")
+        }
+        guard let artifact = try installation.ledger.artifact(deployment.artifact), let number = deployment.release else {
+            throw ShipitError(.failure, "the ledger has no artifact for run \(run.id)", hint: "shipit fsck")
+        }
+        let home = installation.home
+        let store = home.artifacts(run.app)
+        let place = DeploymentPlan.ArtifactPlace(
+            tarball: "\(store)/\(artifact.file)",
+            description: "\(store)/\(artifact.file.dropLast(".tar.zst".count)).json", digest: artifact.digest)
+        let file = try installation.environmentFile(run.app, job.name)
+        var hooks: [LifecycleEvent: String] = [:]
+        for event in LifecycleEvent.allCases where FileSystem.exists(home.hook(run.app, event)) {
+            hooks[event] = home.hook(run.app, event)
+        }
+        let previous = try deployment.previous.flatMap { try installation.ledger.deployment($0) }
+        return DeploymentPlan(
+            deployment: deployment.id, token: deployment.token,
+            kind: deployment.kind == .rollback ? .reactivate : .install,
+            owner: TargetOwner(app: run.app, environment: job.name, home: home.path), run: run.id, attempt: job.attempt,
+            revision: deployment.revision, previousRevision: previous?.revision,
+            release: ReleaseName.of(number, deployment.revision),
+            artifact: deployment.kind == .rollback ? nil : place, targets: environment.targets,
+            shared: environment.shared, health: environment.health, putsBack: environment.onFailure == .rollback,
+            variables: file.variables, secrets: file.secrets, serverHooks: hooks, runas: environment.runas,
+            hookTimeout: environment.hookTimeout.inSeconds)
+    }
+}

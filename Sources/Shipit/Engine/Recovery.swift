@@ -1,0 +1,55 @@
+import ArtifactKit
+import Glibc
+import Logging
+
+/// Takes up what a worker that is gone left behind: builds start over, deployments are put back first.
+///
+/// Can be interrupted at any point and run again.
+struct Recovery: Sendable {
+    let installation: Installation
+    let worker: Int64
+    let logger: Logger
+
+    func run() async throws {
+        for job in try installation.ledger.abandonedJobs(notOf: worker) {
+            logger.warning("run \(job.run): \(job.name) was interrupted")
+            do {
+                switch job.kind {
+                case .build:
+                    ProcessSweep.end(marked: "build-\(installation.home.path)-\(job.id)-\(job.attempt)")
+                    try installation.ledger.takeUpAgain(job, because: "the worker died")
+                case .deploy: try await recover(job)
+                }
+            } catch {
+                logger.error("run \(job.run): \(job.name) could not be put back: \(error)")
+                let reason = "the worker died, and putting back failed: \(error); look at the target, then shipit rollback \(job.name)"
+                try installation.ledger.end(job, as: Ending(.errored, reason, duration: .zero))
+            }
+        }
+    }
+
+    private func recover(_ job: Job) async throws {
+        guard let run = try installation.ledger.run(job.run)?.run,
+            let deployment = try installation.ledger.deployment(of: job.id)
+        else {
+            try installation.ledger.takeUpAgain(job, because: "the worker died")
+            return
+        }
+        let policy = try installation.policy(of: job)
+        _ = try Directory(creating: installation.home.run(job.run), mode: 0o700)
+        let secrets = try installation.environmentFile(job.app, job.name).secrets
+        let log = try LogFile(at: installation.home.log(job.run, job.name), masker: Masker(secrets: secrets))
+        log.say("the worker died during attempt \(job.attempt)")
+        let plan = try DeployJob(
+            installation: installation, job: job, run: run, deployment: deployment, policy: policy, log: log
+        ).plan()
+        let ledger = installation.ledger
+        let deployer = Deployer(plan: plan, log: log) { try ledger.progress(job, "\(job.name): \($0)") }
+        if try await deployer.recover() {
+            log.say("the deployment had succeeded before the worker died")
+            try ledger.finishDeployment(job, deployment, duration: .zero, policy: policy)
+        } else {
+            try ledger.takeUpAgain(job, because: "the worker died")
+        }
+    }
+}

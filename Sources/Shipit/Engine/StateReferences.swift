@@ -1,0 +1,123 @@
+import CLinux
+import GitKit
+import Glibc
+
+/// What is live, visible from any clone, and what must not be collected: `refs/shipit/…` in the repository.
+///
+/// Written by git itself as the repository's owner, so that every file there keeps its owner, group and mode. The ledger
+/// stays the truth; these are made again from it.
+struct StateReferences: Sendable {
+    let installation: Installation
+
+    static func name(_ app: String, _ environment: String) -> String { "refs/shipit/\(app)/\(environment)" }
+
+    /// What the references of an app should be.
+    func wanted(_ app: App) throws -> (live: [String: Revision], kept: Set<Revision>) {
+        var live: [String: Revision] = [:]
+        var kept: Set<Revision> = []
+        for environment in app.pipeline.environments {
+            let state = try installation.ledger.environment(app.name, environment.name)
+            if let deployment = state.live { live[Self.name(app.name, environment.name)] = deployment.revision }
+            let deployments = try installation.ledger.deployments(app: app.name, environment: environment.name)
+            let releases = Retention.kept(state, deployments, keep: environment.keep)
+            for deployment in deployments where deployment.release.map(releases.contains) ?? false {
+                kept.insert(deployment.revision)
+            }
+        }
+        for run in try installation.ledger.openRuns(app: app.name) { kept.insert(run.run.revision) }
+        return (live, kept)
+    }
+
+    /// Brings the references of the app's repository to what the ledger says; gives what was changed.
+    ///
+    /// Keep-refs of pushes that still lie in the spool stay, and so do those younger than this ledger's view.
+    @discardableResult
+    func update(_ app: App, dryRun: Bool = false) async throws -> [String] {
+        let (live, keptHere) = try wanted(app)
+        var keptByAll = keptHere
+        for other in installation.apps().apps where other.name != app.name && other.pipeline.repository == app.pipeline.repository {
+            keptByAll.formUnion(try wanted(other).kept)
+        }
+        let kept = keptByAll
+        let spoolIsEmpty = FileSystem.names(in: installation.home.spool).allSatisfy { !$0.hasSuffix(".push") }
+        let (lines, path) = try await onThread {
+            let repository = try app.repository()
+            var lines: [String] = []
+            for (name, revision) in live where try repository.target(of: ReferenceName(name)) != revision {
+                if repository.contains(revision) { lines.append("update \(name) \(revision.hex)") }
+            }
+            let present = Dictionary(
+                try repository.references(under: "refs/shipit/keep/").map { ($0.0.text, $0.1) }, uniquingKeysWith: { $1 })
+            for revision in kept where present["refs/shipit/keep/\(revision.hex)"] == nil && repository.contains(revision) {
+                lines.append("update refs/shipit/keep/\(revision.hex) \(revision.hex)")
+            }
+            let tips = Set(try repository.references(under: "refs/heads/").map(\.1))
+            for (name, id) in present where spoolIsEmpty && !kept.contains(id) {
+                // A tag's keep-ref names the tag object; it stays as long as its commit is kept or is a tip.
+                if let commit = try? repository.commitID(of: id), kept.contains(commit) { continue }
+                if tips.contains(id) { continue }
+                lines.append("delete \(name) \(id.hex)")
+            }
+            return (lines.sorted(), repository.path)
+        }
+        if lines.isEmpty || dryRun { return lines }
+        try await Self.run(lines, in: path)
+        return lines
+    }
+
+    /// Removes every reference that shipit made for the app.
+    func remove(_ app: App, keepRefsToo: Bool) async throws {
+        let (lines, path) = try await onThread {
+            let repository = try app.repository()
+            var lines: [String] = []
+            for (name, id) in try repository.references(under: "refs/shipit/\(app.name)/") {
+                lines.append("delete \(name.text) \(id.hex)")
+            }
+            if keepRefsToo {
+                for (name, id) in try repository.references(under: "refs/shipit/keep/") {
+                    lines.append("delete \(name.text) \(id.hex)")
+                }
+            }
+            return (lines, repository.path)
+        }
+        if !lines.isEmpty { try await Self.run(lines, in: path) }
+    }
+
+    private static func run(_ lines: [String], in path: String) async throws {
+        let pipe = try Pipe()
+        let command = Git.command(["update-ref", "--stdin"], in: path)
+        let text = Array((lines.joined(separator: "\n") + "\n").utf8)
+        async let feeding: Void = onThread {
+            // git ends early on a bad line; then its status says so.
+            var rest = text[...]
+            while !rest.isEmpty {
+                let count = rest.withUnsafeBytes { write(pipe.writeEnd, $0.baseAddress, $0.count) }
+                if count <= 0 { break }
+                rest = rest.dropFirst(count)
+            }
+            close(pipe.writeEnd)
+        }
+        let outcome = try await Program.run(
+            command, limit: .seconds(60), streams: Program.Streams(input: pipe.readEnd, output: nil)
+        ) { _ in }
+        await feeding
+        guard outcome.isSuccess else {
+            throw ShipitError(.failure, "could not write shipit's references in \(path): git ended with \(outcome.exit)")
+        }
+    }
+}
+
+/// The git program, for what must be written as git writes it.
+enum Git {
+    /// Runs as the repository's owner when we are root; its environment holds nothing of ours.
+    static func command(_ arguments: [String], in repository: String) -> Command {
+        var environment = Command.plainEnvironment
+        environment["GIT_CONFIG_NOSYSTEM"] = "1"
+        environment["GIT_CONFIG_GLOBAL"] = "/dev/null"
+        var user: User?
+        if geteuid() == 0, let owner = FileSystem.status(repository)?.st_uid, owner != 0 {
+            user = User.named(by: owner) ?? User(name: "uid \(owner)", uid: owner, gid: FileSystem.status(repository)?.st_gid ?? owner, home: "/")
+        }
+        return Command("/usr/bin/git", ["--git-dir=\(repository)"] + arguments, environment: environment, as: user)
+    }
+}

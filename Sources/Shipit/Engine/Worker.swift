@@ -1,0 +1,276 @@
+import ArtifactKit
+import Glibc
+public import Logging
+public import ServiceLifecycle
+import Synchronization
+
+/// Takes pushes in, takes jobs, and carries them out; at most one per home.
+///
+/// Everything that it knows is in the ledger and on the disk: it may be killed at any time, and the next one goes on.
+public final class Worker: Service {
+    public enum Stay: Hashable, Sendable {
+        /// Until there is nothing to do.
+        case untilIdle
+        /// Until it is told to stop.
+        case always
+    }
+
+    private let installation: Installation
+    private let stay: Stay
+    private let logger: Logger
+    private let watch: Watch
+    private let isStopping = Mutex(false)
+    private let running = Mutex<[Int64: Running]>([:])
+
+    private struct Running: Sendable {
+        let job: Job
+        let cancellation: Cancellation
+    }
+
+    public init(_ installation: Installation, stay: Stay, logger: Logger) throws {
+        self.installation = installation
+        self.stay = stay
+        self.logger = logger
+        watch = try Watch(installation.home)
+    }
+
+    /// Works until idle or told to stop; returns at once when another worker is at it and this one need not stay.
+    public func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await withTaskCancellationHandler {
+                try await workWhileThereIsWork()
+            } onCancel: {
+                self.stop()
+            }
+        } onGracefulShutdown: {
+            self.stop()
+        }
+    }
+
+    /// Takes no new jobs, stops builds so that they begin again later, and lets deployments come to their end.
+    private func stop() {
+        isStopping.withLock { $0 = true }
+        for running in running.withLock({ Array($0.values) }) where running.job.kind == .build { running.cancellation.cancel() }
+        watch.wake()
+    }
+
+    private func workWhileThereIsWork() async throws {
+        while !isStopping.withLock({ $0 }) {
+            guard let lock = try WorkerLock.takeOver(installation) else {
+                if stay == .untilIdle { return }
+                await watch.wait(.seconds(2))
+                continue
+            }
+            try await work(holding: lock)
+            // A push that found the lock held relies on this look after it was let go.
+            if stay == .untilIdle, !hasWork { return }
+        }
+    }
+
+    private var hasWork: Bool {
+        if FileSystem.names(in: installation.home.spool).contains(where: { $0.hasSuffix(".push") }) { return true }
+        // A ledger that cannot be read now is met again by whoever comes next.
+        return (try? installation.ledger.openJobs().isEmpty) == false
+    }
+
+    // MARK: Working
+
+    private func work(holding lock: consuming WorkerLock) async throws {
+        let id = try installation.ledger.registerWorker(
+            pid: getpid(), startTicks: ProcessSweep.startTicks(of: getpid()) ?? 0, boot: Boot.id, beat: Boot.milliseconds)
+        logger.info("worker \(id) begins", metadata: ["pid": "\(getpid())"])
+        let logger = logger
+        for left in Workspaces.sweep(installation.home.work) { logger.warning("a workspace could not be removed: \(left)") }
+        try await Recovery(installation: installation, worker: id, logger: logger).run()
+        let obstacle = SandboxObstacle()
+        let intaking = Intaking(installation) { logger.info("\($0)") }
+        try await withThrowingDiscardingTaskGroup { group in
+            var rhythm = Rhythm()
+            while true {
+                let stopping = isStopping.withLock { $0 }
+                do {
+                    if !stopping { try step(id, intaking, &rhythm) { start($0, $1, obstacle, &group) } }
+                    rhythm.trouble = nil
+                } catch {
+                    // A full disk or a locked ledger: nothing is lost, and the next round may find it better.
+                    rhythm.trouble = (rhythm.trouble ?? 0) + 1
+                    logger.error("\(error)")
+                    if stay == .untilIdle, (rhythm.trouble ?? 0) > 30 { throw error }
+                }
+                let isBusy = running.withLock { !$0.isEmpty }
+                if stopping, !isBusy { break }
+                if stay == .untilIdle, !isBusy, rhythm.trouble == nil, !intaking.isWaiting, !hasWork { break }
+                await watch.wait(rhythm.pause(isWaiting: intaking.isWaiting, isServing: stay == .always))
+            }
+        }
+        logger.info("worker \(id) ends")
+        _ = consume lock
+    }
+
+    /// When what is due again.
+    private struct Rhythm {
+        var lastBeat = ContinuousClock.now
+        var lastComparison: ContinuousClock.Instant?
+        var nextHold: Timestamp?
+        var trouble: Int?
+
+        func pause(isWaiting: Bool, isServing: Bool) -> Duration {
+            if let trouble { return .seconds(min(10, trouble)) }
+            if isWaiting { return .milliseconds(200) }
+            var pause: Duration = .seconds(10)
+            if let nextHold { pause = min(pause, .milliseconds(max(1, nextHold.milliseconds - Timestamp.now.milliseconds))) }
+            return pause
+        }
+    }
+
+    private func step(
+        _ id: Int64, _ intaking: Intaking, _ rhythm: inout Rhythm, start: (Job, Deployment?) -> Void
+    ) throws {
+        let now = ContinuousClock.now
+        if now - rhythm.lastBeat > .seconds(10) {
+            try installation.ledger.beat(worker: id, at: Boot.milliseconds)
+            rhythm.lastBeat = now
+        }
+        rhythm.nextHold = try installation.ledger.liftHoldsThatAreOver()
+        try intaking.takeInSpool()
+        let due = rhythm.lastComparison.map { now - $0 >= (intaking.isWaiting ? .seconds(1) : .seconds(30)) } ?? true
+        if due {
+            try intaking.compare()
+            rhythm.lastComparison = now
+        }
+        for job in try installation.ledger.cancelRequests().keys {
+            running.withLock { $0[job]?.cancellation }?.cancel()
+        }
+        let open = try installation.ledger.openJobs()
+        let tidying = running.withLock { $0.values.map(\.job) }
+        for job in Schedule().next(open, tidying: tidying) where running.withLock({ $0[job.id] }) == nil {
+            if let taken = try installation.ledger.take(job, worker: id) { start(taken.job, taken.deployment) }
+        }
+    }
+
+    private func start(
+        _ job: Job, _ deployment: Deployment?, _ obstacle: SandboxObstacle,
+        _ group: inout ThrowingDiscardingTaskGroup<any Error>
+    ) {
+        let cancellation = Cancellation()
+        running.withLock { $0[job.id] = Running(job: job, cancellation: cancellation) }
+        group.addTask { [self] in
+            await perform(job, deployment, cancellation, obstacle)
+            running.withLock { $0[job.id] = nil }
+            watch.wake()
+        }
+    }
+
+    // MARK: Jobs
+
+    private func perform(_ job: Job, _ deployment: Deployment?, _ cancellation: Cancellation, _ obstacle: SandboxObstacle) async {
+        let began = ContinuousClock.now
+        logger.info("run \(job.run): \(job.name) begins", metadata: ["attempt": "\(job.attempt)"])
+        do {
+            guard let run = try installation.ledger.run(job.run)?.run else { return }
+            let policy = try installation.policy(of: job)
+            let log = try openLog(job)
+            if let deployment {
+                let deploy = DeployJob(
+                    installation: installation, job: job, run: run, deployment: deployment, policy: policy, log: log)
+                try await deploy.perform(cancellation, began: began)
+                await tidyUp(after: job)
+            } else {
+                let build = BuildJob(
+                    installation: installation, job: job, run: run, policy: policy, log: log,
+                    sandboxObstacle: await obstacle.found())
+                try await finish(try await build.perform(cancellation), job, policy, log, began)
+            }
+        } catch is CancellationError {
+            await record(job) { try self.endCancelled(job, began) }
+        } catch {
+            let message = "\(error)"
+            await record(job) {
+                // The log says it all; the reason is its first line.
+                try? self.openLog(job).say(message)  // the ledger has the reason even if the log cannot be written
+                let reason = message.split(separator: "\n").first.map(String.init) ?? message
+                let status: Status = error is Diagnostics ? .failed : .errored
+                try self.installation.ledger.end(job, as: Ending(status, reason, duration: ContinuousClock.now - began))
+            }
+        }
+    }
+
+    private func finish(
+        _ result: BuildJob.Result, _ job: Job, _ policy: Policy, _ log: LogFile, _ began: ContinuousClock.Instant
+    ) async throws {
+        let duration = ContinuousClock.now - began
+        try Failpoint.buildBeforeFinish.reach()
+        switch result {
+        case .made(let artifact):
+            await record(job) {
+                try self.installation.ledger.finishBuild(job, artifact: artifact.id, duration: duration, policy: policy)
+            }
+        case .ended(.cancelled, _): await record(job) { try self.endCancelled(job, began) }
+        case .ended(let status, let reason):
+            log.say("the build \(status.rawValue): \(reason)")
+            await record(job) { try self.installation.ledger.end(job, as: Ending(status, reason, duration: duration)) }
+        }
+        try Failpoint.buildAfterFinish.reach()
+    }
+
+    /// A person cancelled it, or the worker stops and the next one takes it up again.
+    private func endCancelled(_ job: Job, _ began: ContinuousClock.Instant) throws {
+        let by = try installation.ledger.cancelRequests()[job.id]
+        if by == nil, isStopping.withLock({ $0 }) {
+            try installation.ledger.putBackInLine(job, because: "the worker was stopped")
+            return
+        }
+        let reason = by.map { "cancelled by \($0)" } ?? "cancelled"
+        try installation.ledger.end(job, as: Ending(.cancelled, reason, duration: ContinuousClock.now - began))
+    }
+
+    /// Writes an ending, again and again while the disk is full or the ledger locked: an effect without its record
+    /// would be done twice.
+    private func record(_ job: Job, _ write: () throws -> Void) async {
+        for attempt in 1... {
+            do {
+                try write()
+                return
+            } catch {
+                logger.error("run \(job.run): the ending of \(job.name) could not be recorded: \(error)")
+                if attempt > 60 || isStopping.withLock({ $0 }) { return }
+                // Sleeping is cut short when the worker stops; the next one recovers the job.
+                try? await Task.sleep(for: .seconds(min(attempt, 10)))
+            }
+        }
+    }
+
+    private func openLog(_ job: Job) throws -> LogFile {
+        let folder = installation.home.run(job.run)
+        _ = try Directory(creating: folder, mode: 0o700)
+        let secrets = try installation.environmentFile(job.app, job.name).secrets
+        return try LogFile(at: installation.home.log(job.run, job.name), masker: Masker(secrets: secrets))
+    }
+
+    /// Old releases, and the references that show what is live: after the deployment, never part of it.
+    private func tidyUp(after job: Job) async {
+        do {
+            let app = try installation.app(job.app)
+            let logger = logger
+            if let environment = app.pipeline.environment(job.name) {
+                _ = try Retention(installation: installation).prune(app, environment) { logger.warning("\($0)") }
+            }
+            try await StateReferences(installation: installation).update(app)
+            _ = try Retention(installation: installation).collect(app)
+        } catch {
+            logger.warning("tidying up after run \(job.run): \(error)")
+        }
+    }
+}
+
+/// Whether builds can be enclosed here, found out at the first build and not before.
+private actor SandboxObstacle {
+    private var answer: String??
+
+    func found() async -> String? {
+        if let answer { return answer }
+        let obstacle = await Sandbox.obstacle(as: Sandbox.buildUser)
+        answer = .some(obstacle)
+        return obstacle
+    }
+}
