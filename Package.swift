@@ -70,6 +70,9 @@ let package = Package(
             dependencies: [
                 "Shipit", "GitKit", "ArtifactKit",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
         // Puts hooks/ and templates/ into the binary.

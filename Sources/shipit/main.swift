@@ -1,1 +1,3 @@
-print("x")
+import ShipitCLI
+
+await ShipitCommand.runAndExit()

@@ -109,14 +109,17 @@ struct StateReferences: Sendable {
 
 /// The git program, for what must be written as git writes it.
 enum Git {
-    /// Runs as the repository's owner when we are root; its environment holds nothing of ours.
+    /// Nothing of ours, and nothing of the user's own configuration.
+    static let environment = Command.plainEnvironment.merging([
+        "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null",
+    ]) { $1 }
+
+    /// Runs as the repository's owner when we are root.
     static func command(_ arguments: [String], in repository: String) -> Command {
-        var environment = Command.plainEnvironment
-        environment["GIT_CONFIG_NOSYSTEM"] = "1"
-        environment["GIT_CONFIG_GLOBAL"] = "/dev/null"
         var user: User?
-        if geteuid() == 0, let owner = FileSystem.status(repository)?.st_uid, owner != 0 {
-            user = User.named(by: owner) ?? User(name: "uid \(owner)", uid: owner, gid: FileSystem.status(repository)?.st_gid ?? owner, home: "/")
+        if geteuid() == 0, let status = FileSystem.status(repository), status.st_uid != 0 {
+            user = User.named(by: status.st_uid)
+                ?? User(name: "uid \(status.st_uid)", uid: status.st_uid, gid: status.st_gid, home: "/")
         }
         return Command("/usr/bin/git", ["--git-dir=\(repository)"] + arguments, environment: environment, as: user)
     }

@@ -94,3 +94,11 @@ extension Policy {
             pipeline: pipeline, text: String(decoding: bytes, as: UTF8.self), digest: Digest.of(bytes).description)
     }
 }
+
+extension Installation {
+    public func write(_ file: EnvironmentFile, _ app: String, _ environment: String) throws {
+        let folder = "\(home.app(app))/environments"
+        _ = try Directory(creating: folder, mode: 0o700)
+        try FileSystem.write(home.environmentFile(app, environment), Array(file.text.utf8), mode: 0o600)
+    }
+}

@@ -1,0 +1,77 @@
+public import GitKit
+
+/// What a rollback would do, found out before anything is done; it needs the ledger and the target's folders alone.
+public struct Rollback: Hashable, Sendable {
+    public let environment: String
+    public let from: Deployment
+    public let to: Deployment
+
+    /// The last release that was verified live before the present one, is not marked bad and is still there.
+    public static func choose(
+        _ installation: Installation, _ app: App, _ name: String?, to revision: Revision?
+    ) throws -> Rollback {
+        let environment = try name.map(app.environment) ?? defaultEnvironment(installation, app)
+        let ledger = installation.ledger
+        let state = try ledger.environment(app.name, environment.name)
+        if let hold = state.hold, hold.kind == .hold {
+            throw ShipitError(
+                .busy, "\(environment.name) is held by \(hold.by) since \(hold.since.local): \(hold.reason)",
+                hint: "shipit unhold \(environment.name) lifts the hold")
+        }
+        guard let live = state.live else {
+            throw ShipitError(.unavailable, "nothing to roll back: nothing is live in \(environment.name)", hint: "shipit status")
+        }
+        let bad = try ledger.badRevisions(app: app.name, environment: environment.name)
+        var gone: [Deployment] = []
+        for deployment in try ledger.deployments(app: app.name, environment: environment.name)
+        where deployment.status == .succeeded && deployment.id != live.id {
+            guard let number = deployment.release, number != live.release else { continue }
+            if let revision {
+                guard deployment.revision == revision else { continue }
+            } else {
+                guard deployment.id < live.id, deployment.revision != live.revision, !bad.contains(deployment.revision)
+                else { continue }
+            }
+            let folder = "releases/\(ReleaseName.of(number, deployment.revision))"
+            guard environment.targets.allSatisfy({ FileSystem.isFolder("\($0)/\(folder)") }) else {
+                gone.append(deployment)
+                continue
+            }
+            return Rollback(environment: environment.name, from: live, to: deployment)
+        }
+        throw nothing(environment, live, revision, gone)
+    }
+
+    /// Makes the run; gives its number.
+    public func perform(_ installation: Installation, _ app: App, reason: String?) throws -> Int64 {
+        try installation.ledger.rollBack(to: to, by: installation.person, reason: reason, policy: app.policy)
+    }
+
+    private static func defaultEnvironment(_ installation: Installation, _ app: App) throws -> EnvironmentPolicy {
+        let environments = app.pipeline.environments
+        return try environments.last { try installation.ledger.environment(app.name, $0.name).live != nil }
+            ?? environments[environments.count - 1]
+    }
+
+    private static func nothing(
+        _ environment: EnvironmentPolicy, _ live: Deployment, _ revision: Revision?, _ gone: [Deployment]
+    ) -> ShipitError {
+        if let revision {
+            let short = revision.abbreviated()
+            if live.revision == revision {
+                return ShipitError(.unavailable, "\(short) is live in \(environment.name) already", hint: "shipit revisions \(environment.name)")
+            }
+            return ShipitError(
+                .unavailable, "no kept release of \(short) worked in \(environment.name)",
+                hint: "shipit promote \(short) --to \(environment.name) deploys it from its artifact")
+        }
+        if let last = gone.first {
+            return ShipitError(
+                .unavailable, "the earlier releases of \(environment.name) are gone; the last was \(last.revision.abbreviated())",
+                hint: "shipit promote \(last.revision.abbreviated()) --to \(environment.name) deploys it from its artifact")
+        }
+        return ShipitError(
+            .unavailable, "nothing to roll back to: no earlier release of \(environment.name) worked",
+            hint: "shipit revisions \(environment.name) lists what was deployed")
+    }
+}

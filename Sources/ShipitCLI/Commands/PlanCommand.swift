@@ -1,0 +1,79 @@
+import ArgumentParser
+import ArtifactKit
+import GitKit
+import Shipit
+
+struct PlanCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan", abstract: "What a promotion would change; changes nothing.",
+        discussion: "EXAMPLE\n  shipit plan\n  shipit plan 3f2a91c --to production")
+
+    @Argument(help: "A commit id (4 digits or more), a branch or a tag.") var revision: String?
+    @Option(name: .long, help: "The environment.") var to: String?
+    @OptionGroup var json: JSONOption
+    @OptionGroup var options: Options
+
+    func run() throws {
+        let terminal = Terminal()
+        let installation = try options.installation()
+        let app = try options.chosenApp(installation)
+        let revision = try revision.map { try named($0, installation, app) }
+        let promotion = try Promotion.choose(installation, app, revision: revision, to: to)
+        let plan = try PlanReport(installation, app, promotion)
+        json.json ? terminal.answer(Self.json(plan)) : Self.show(plan, terminal)
+    }
+
+    private static func show(_ plan: PlanReport, _ terminal: Terminal) {
+        let promotion = plan.promotion
+        let from = promotion.live.map { $0.revision.abbreviated() } ?? "nothing"
+        terminal.answer(terminal.painted("\(promotion.environment): \(from) → \(promotion.revision.abbreviated())", .bold))
+        if promotion.live?.revision == promotion.revision { terminal.answer("  the same revision, deployed again") }
+        list("commits", plan.commits.map { "\($0.id.abbreviated()) \(visibleLine($0.summary)) (\(visibleLine($0.author.name)))" }, terminal)
+        if !plan.commitsAreComplete { terminal.answer("    and more: the history is longer or cut off") }
+        list("commits that are live and would not be any more", plan.lost.map { "\($0.id.abbreviated()) \(visibleLine($0.summary))" }, terminal)
+        if !plan.authors.isEmpty { terminal.answer("  authors: \(plan.authors.joined(separator: ", "))") }
+        list("files", plan.changes.map { "\(sign($0.kind)) \(visible($0.path))" }, terminal)
+        list("hook scripts that change", plan.changedScripts, terminal)
+        list("releases that will be removed", plan.removed, terminal)
+        terminal.answer("  artifact: \(size(promotion.artifact.size)), sha256 \("\(promotion.artifact.digest)".prefix(12))")
+        terminal.say("next: shipit promote \(promotion.revision.abbreviated()) --to \(promotion.environment)")
+    }
+
+    private static func list(_ what: String, _ lines: [String], _ terminal: Terminal) {
+        guard !lines.isEmpty else { return }
+        terminal.answer("  \(what) (\(lines.count)):")
+        for line in lines.prefix(40) { terminal.answer("    \(line)") }
+        if lines.count > 40 { terminal.answer("    and \(lines.count - 40) more") }
+    }
+
+    private static func sign(_ kind: Change.Kind) -> String {
+        switch kind {
+        case .added: "+"
+        case .removed: "-"
+        case .modified: "~"
+        }
+    }
+
+    private static func json(_ plan: PlanReport) -> JSON {
+        let promotion = plan.promotion
+        let commits = { (commits: [Commit]) in
+            JSON.array(
+                commits.map {
+                    [
+                        "revision": JSON($0.id), "subject": .string($0.summary), "author": .string($0.author.name),
+                        "at": JSON(Timestamp(milliseconds: $0.committer.seconds * 1000)),
+                    ]
+                })
+        }
+        return [
+            "environment": .string(promotion.environment), "from": JSON(promotion.live?.revision),
+            "to": JSON(promotion.revision), "artifact": .string("\(promotion.artifact.digest)"),
+            "run": JSON(promotion.waiting?.run), "commits": commits(plan.commits),
+            "complete": .bool(plan.commitsAreComplete), "lost": commits(plan.lost),
+            "authors": .array(plan.authors.map(JSON.string)),
+            "files": .array(plan.changes.map { ["path": .string(visible($0.path)), "change": .string($0.kind.rawValue)] }),
+            "scripts": .array(plan.changedScripts.map(JSON.string)),
+            "removed": .array(plan.removed.map(JSON.string)),
+        ]
+    }
+}

@@ -1,0 +1,297 @@
+import ArgumentParser
+import Foundation
+import GitKit
+import Shipit
+
+/// Follows a run that a command has just made, or prints its number; ends with the run's outcome.
+func follow(_ run: Int64, _ installation: Installation, detach: Bool) async throws {
+    let terminal = Terminal()
+    try WorkerStarter.startIfNeeded(installation, program: OwnProgram.path)
+    if detach {
+        terminal.answer("\(run)")
+        return
+    }
+    Interruption.explain("run \(run) goes on; shipit log \(run) -f follows it, shipit cancel \(run) stops it")
+    let status = try await Follower(installation: installation, terminal: terminal).follow([run])
+    if status != 0 { throw Ending(status: status) }
+}
+
+struct StartCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "start", abstract: "Run the pipeline without a new commit.",
+        discussion: """
+            Uses the artifact that there is; --rebuild makes a new one. Without a revision: what the first branch of the
+            triggers holds now.
+
+            EXAMPLE
+              shipit start
+              shipit start 3f2a91c --rebuild
+            """)
+
+    @Argument(help: "A commit id (4 digits or more), a branch or a tag.") var revision: String?
+    @Flag(name: .long, help: "Build again, and deploy what comes of it.") var rebuild = false
+    @OptionGroup var following: FollowOption
+    @OptionGroup var options: Options
+
+    func run() async throws {
+        let installation = try options.installation()
+        let app = try options.chosenApp(installation)
+        let revision = try named(revision ?? app.defaultBranch(), installation, app)
+        let run = try installation.ledger.start(
+            app.name, revision, rebuild: rebuild, by: installation.person, policy: app.policy)
+        try await follow(run, installation, detach: following.detach)
+    }
+}
+
+struct PromoteCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "promote", abstract: "Bring what was verified to the next environment.",
+        discussion: """
+            Without a revision: what is live and verified in the environment before. The same bytes go out, and their
+            digest is checked. `shipit plan` shows beforehand what changes.
+
+            EXAMPLE
+              shipit promote
+              shipit promote 3f2a91c --to production
+            """)
+
+    @Argument(help: "A commit id (4 digits or more), a branch or a tag.") var revision: String?
+    @Option(name: .long, help: "The environment.") var to: String?
+    @Option(name: .long, help: "Why; kept in the history.") var reason: String?
+    @OptionGroup var following: FollowOption
+    @OptionGroup var options: Options
+
+    func run() async throws {
+        let installation = try options.installation()
+        let app = try options.chosenApp(installation)
+        let revision = try revision.map { try named($0, installation, app) }
+        let promotion = try Promotion.choose(installation, app, revision: revision, to: to)
+        let run = try promotion.perform(installation, app, reason: reason)
+        try await follow(run, installation, detach: following.detach)
+    }
+}
+
+struct RollbackCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rollback", abstract: "Back to the last release that was verified live.",
+        discussion: """
+            Nothing is built, fetched or installed: the earlier release is still there. The one that was live is marked
+            bad, and automatic promotions wait until a person promotes or lifts the hold.
+
+            EXAMPLE
+              shipit rollback
+              shipit rollback production --to 3f2a91c
+            """)
+
+    @Argument(help: "The environment (default: the last one).") var environment: String?
+    @Option(name: .long, help: "The revision to go back to.") var to: String?
+    @Option(name: .long, help: "Why; kept in the history.") var reason: String?
+    @OptionGroup var following: FollowOption
+    @OptionGroup var options: Options
+
+    func run() async throws {
+        let installation = try options.installation()
+        let app = try options.chosenApp(installation)
+        let revision = try to.map { try named($0, installation, app) }
+        let rollback = try Rollback.choose(installation, app, environment, to: revision)
+        Terminal().say(
+            "\(rollback.environment): from \(rollback.from.revision.abbreviated()) back to \(rollback.to.revision.abbreviated())")
+        let run = try rollback.perform(installation, app, reason: reason)
+        try await follow(run, installation, detach: following.detach)
+    }
+}
+
+struct RejectCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reject", abstract: "Say no to a waiting promotion.",
+        discussion: "EXAMPLE\n  shipit reject 42 --reason \"the prices are wrong\"")
+
+    @Argument(help: ArgumentHelp("The run (default: the one that waits).", valueName: "run")) var number: Int64?
+    @Option(name: .long, help: "Why; kept in the history.") var reason: String?
+    @OptionGroup var options: Options
+
+    func run() throws {
+        let installation = try options.installation()
+        let app = try options.chosenApp(installation)
+        let waiting = try installation.ledger.openRuns(app: app.name).filter {
+            $0.jobs.last?.waits == .promotion && (number == nil || $0.run.id == number)
+        }
+        guard let record = waiting.last else {
+            let what = number.map { "run \($0) does not wait" } ?? "nothing waits"
+            throw ShipitError(.unavailable, "\(what) for a promotion", hint: "shipit status shows what waits")
+        }
+        guard waiting.count == 1 else {
+            let runs = waiting.map { "\($0.run.id)" }.joined(separator: ", ")
+            throw ShipitError(.usage, "several runs wait: \(runs)", hint: "shipit reject RUN")
+        }
+        let why = reason.map { ": \(visibleLine($0))" } ?? ""
+        _ = try installation.ledger.cancel(
+            run: record.run.id, by: installation.person, reason: "rejected by \(installation.person)\(why)")
+        Terminal().say("run \(record.run.id) was rejected")
+    }
+}
+
+struct CancelCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cancel", abstract: "Stop a run; what was live stays or becomes live again.",
+        discussion: "EXAMPLE\n  shipit cancel 42")
+
+    @Argument(help: ArgumentHelp("The run (default: the one that is under way).", valueName: "run")) var number: Int64?
+    @OptionGroup var following: FollowOption
+    @OptionGroup var options: Options
+
+    func run() async throws {
+        let terminal = Terminal()
+        let installation = try options.installation()
+        let id = try number ?? theOnlyOne(installation)
+        guard let record = try installation.ledger.run(id) else { throw noSuchRun(id) }
+        guard !record.status.isFinal else {
+            throw ShipitError(.unavailable, "run \(id) is over: \(record.status.rawValue)", hint: "shipit runs")
+        }
+        let running = try installation.ledger.cancel(
+            run: id, by: installation.person, reason: "cancelled by \(installation.person)")
+        try WorkerStarter.startIfNeeded(installation, program: OwnProgram.path)
+        if running.isEmpty || following.detach {
+            terminal.say(running.isEmpty ? "run \(id) was cancelled" : "run \(id) is being cancelled")
+            return
+        }
+        // The outcome that was asked for is "cancelled", so that is success here.
+        _ = try await Follower(installation: installation, terminal: terminal).follow([id])
+        let status = try installation.ledger.run(id)?.status ?? .errored
+        if status != .cancelled { throw Ending(status: 1, message: "run \(id) \(status.rawValue) before it could be cancelled") }
+    }
+
+    private func theOnlyOne(_ installation: Installation) throws -> Int64 {
+        let app = try options.chosenApp(installation)
+        let open = try installation.ledger.openRuns(app: app.name).filter { $0.status == .running || $0.status == .queued }
+        guard open.count == 1 else {
+            throw ShipitError(
+                open.isEmpty ? .unavailable : .usage,
+                open.isEmpty ? "nothing is under way" : "several runs are under way: \(open.map { "\($0.run.id)" }.joined(separator: ", "))",
+                hint: open.isEmpty ? "shipit runs lists what was" : "shipit cancel RUN")
+        }
+        return open[0].run.id
+    }
+}
+
+struct RetryCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "retry", abstract: "Run the failed job again; what succeeded is not repeated.",
+        discussion: "EXAMPLE\n  shipit retry 42")
+
+    @Argument(help: ArgumentHelp("The run (default: the last one).", valueName: "run")) var number: Int64?
+    @OptionGroup var following: FollowOption
+    @OptionGroup var options: Options
+
+    func run() async throws {
+        let installation = try options.installation()
+        let app = try options.chosenApp(installation)
+        let record: RunRecord?
+        if let number { record = try installation.ledger.run(number) } else { record = try installation.ledger.runs(app: app.name, limit: 1).first }
+        guard let record else { throw number.map(noSuchRun) ?? ShipitError(.unavailable, "there are no runs yet", hint: "git push") }
+        guard let job = record.jobs.last, [.failed, .errored, .cancelled].contains(job.status) else {
+            throw ShipitError(
+                .unavailable, "run \(record.run.id) \(record.status.rawValue): there is nothing to retry",
+                hint: "shipit start \(record.run.revision.abbreviated()) runs the pipeline again")
+        }
+        if job.kind == .deploy, let hold = try installation.ledger.environment(record.run.app, job.name).hold, hold.kind == .hold {
+            throw ShipitError(.busy, "\(job.name) is held by \(hold.by): \(hold.reason)", hint: "shipit unhold \(job.name)")
+        }
+        let policy = try installation.app(record.run.app).policy
+        try installation.ledger.retry(job, by: installation.person, policy: policy)
+        try await follow(record.run.id, installation, detach: following.detach)
+    }
+}
+
+struct HoldCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "hold", abstract: "Stop deployments to an environment until the hold is lifted.",
+        discussion: """
+            EXAMPLE
+              shipit hold production --reason "the sale is on" --until 2026-12-01T08:00
+              shipit hold staging --reason "load test" --until 2h
+            """)
+
+    @Argument(help: "The environment.") var environment: String
+    @Option(name: .long, help: "Why; whoever is refused reads it.") var reason: String
+    @Option(name: .long, help: "When it ends by itself: 30m, 2h, 3d, or a date and time such as 2026-12-01T08:00.") var until: String?
+    @OptionGroup var options: Options
+
+    func run() throws {
+        let installation = try options.installation()
+        let app = try options.chosenApp(installation)
+        let environment = try app.environment(environment)
+        let end = try until.map { try Self.time($0) }
+        let hold = Hold(
+            kind: .hold, reason: visibleLine(reason), by: installation.person, since: .now, until: end)
+        try installation.ledger.hold(app.name, environment.name, hold)
+        Terminal().say("\(environment.name) of \(app.name) is held\(end.map { " until \($0.local)" } ?? ""); shipit unhold \(environment.name) lifts it")
+    }
+
+    private static func time(_ text: String) throws -> Timestamp {
+        let now = Timestamp.now
+        var time: Timestamp?
+        if let duration = Duration(text: text) {
+            time = Timestamp(milliseconds: now.milliseconds + Int64(duration.inSeconds * 1000))
+        } else {
+            for format in ["yyyy-MM-dd'T'HH:mm:ssXXXXX", "yyyy-MM-dd'T'HH:mmXXXXX", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd'T'HH:mm", "yyyy-MM-dd HH:mm", "yyyy-MM-dd"] {
+                let formatter = DateFormatter()
+                formatter.locale = Locale(identifier: "en_US_POSIX")
+                formatter.dateFormat = format
+                if let date = formatter.date(from: text) {
+                    time = Timestamp(milliseconds: Int64(date.timeIntervalSince1970 * 1000))
+                    break
+                }
+            }
+        }
+        guard let time else {
+            throw ShipitError(.usage, "--until \(visibleLine(text)) is no time", hint: "2h, or 2026-12-01T08:00")
+        }
+        guard time > now else { throw ShipitError(.usage, "--until \(visibleLine(text)) is over already", hint: "a time to come") }
+        return time
+    }
+}
+
+struct UnholdCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "unhold", abstract: "Lift a hold; what waited for it goes on.",
+        discussion: "EXAMPLE\n  shipit unhold production")
+
+    @Argument(help: "The environment.") var environment: String
+    @OptionGroup var options: Options
+
+    func run() throws {
+        let installation = try options.installation()
+        let app = try options.chosenApp(installation)
+        let environment = try app.environment(environment)
+        guard try installation.ledger.unhold(app.name, environment.name, by: installation.person) else {
+            throw ShipitError(.unavailable, "\(environment.name) is not held", hint: "shipit status")
+        }
+        try WorkerStarter.startIfNeeded(installation, program: OwnProgram.path)
+        Terminal().say("\(environment.name) of \(app.name) is open again")
+    }
+}
+
+func noSuchRun(_ id: Int64) -> ShipitError {
+    ShipitError(.unavailable, "there is no run \(id)", hint: "shipit runs lists them")
+}
+
+/// The revision that people named; how it was read is said when it could have been read otherwise.
+func named(_ text: String, _ installation: Installation, _ app: App) throws -> Revision {
+    let (revision, reading) = try RevisionResolver(installation, app).resolve(text)
+    if let reading { Terminal().say(reading) }
+    return revision
+}
+
+extension App {
+    /// The branch that `start` means: the first plain name among the triggers, else what HEAD names.
+    func defaultBranch() throws -> String {
+        for glob in pipeline.triggers.flatMap(\.include) where !glob.pattern.contains(where: { $0 == "*" || $0 == "?" }) {
+            return glob.pattern
+        }
+        guard let head = try repository().head else {
+            throw ShipitError(.usage, "\(name) has no branch of its own to start", hint: "shipit start BRANCH")
+        }
+        return head.short
+    }
+}

@@ -1,0 +1,162 @@
+import ArgumentParser
+import Foundation
+import GitKit
+import Shipit
+
+struct StatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "What is live where, what runs, what waits and for what, what is held.",
+        discussion: "EXAMPLE\n  shipit status\n  shipit status --json")
+
+    @OptionGroup var json: JSONOption
+    @OptionGroup var options: Options
+
+    func run() throws {
+        let terminal = Terminal()
+        let installation = try options.installation()
+        var apps = installation.apps()
+        if let name = options.app { apps = ([try installation.app(name)], []) }
+        let statuses = try apps.apps.map { try AppStatus(installation, $0) }
+        if json.json {
+            terminal.answer(["apps": .array(statuses.map(\.json))])
+        } else {
+            for (index, status) in statuses.enumerated() {
+                if index > 0 { terminal.answer("") }
+                status.show(terminal)
+            }
+            if statuses.isEmpty, apps.problems.isEmpty {
+                terminal.say("there are no apps yet; shipit init REPOSITORY makes the first")
+            }
+        }
+        var status: Int32 = 0
+        for problem in apps.problems { status = max(status, terminal.complain(problem)) }
+        if status != 0 { throw Ending(status: status) }
+        try? WorkerStarter.startIfNeeded(installation, program: OwnProgram.path)  // looking must work without it
+    }
+}
+
+/// One app's environments and open runs.
+private struct AppStatus {
+    let installation: Installation
+    let app: App
+    let environments: [(policy: EnvironmentPolicy, state: EnvironmentState)]
+    let runs: [RunRecord]
+
+    init(_ installation: Installation, _ app: App) throws {
+        self.installation = installation
+        self.app = app
+        environments = try app.pipeline.environments.map { ($0, try installation.ledger.environment(app.name, $0.name)) }
+        runs = try installation.ledger.openRuns(app: app.name)
+    }
+
+    private func waiting(_ environment: String) -> (record: RunRecord, job: Job)? {
+        runs.reversed().compactMap { record in record.jobs.last.map { (record, $0) } }
+            .first { $0.1.name == environment && $0.1.status == .waiting }
+    }
+
+    private func command(_ record: RunRecord, _ job: Job) -> String {
+        let flag = installation.appNames().count > 1 ? " --app \(app.name)" : ""
+        return job.waits == .hold
+            ? "shipit unhold \(job.name)\(flag)"
+            : "shipit promote \(record.run.revision.abbreviated()) --to \(job.name)\(flag)"
+    }
+
+    func show(_ terminal: Terminal) {
+        terminal.answer("\(terminal.painted(app.name, .bold))  \(app.pipeline.repository)")
+        var table = Table("  ENVIRONMENT", "LIVE", "RELEASE", "SINCE", "BY", "SUBJECT")
+        for (policy, state) in environments {
+            if let live = state.live {
+                table.add(
+                    "  \(policy.name)", live.revision.abbreviated(), live.release.map { "\($0)" } ?? "", (live.endedAt ?? live.createdAt).local,
+                    live.by, Subjects.of(live.revision, in: installation, app.name) ?? "")
+            } else {
+                table.add("  \(policy.name)", "-", "", "", "", "nothing yet")
+            }
+        }
+        terminal.answer(table.text)
+        for (policy, state) in environments {
+            if let live = state.live, live.status != .succeeded {
+                terminal.answer("  \(policy.name): \(terminal.painted(live.status)) and left as it is: \(live.reason ?? "")")
+            }
+            if let hold = state.hold {
+                let until = hold.until.map { " until \($0.local)" } ?? ""
+                let what = hold.kind == .hold ? "held" : "no automatic promotion"
+                terminal.answer("  \(policy.name): \(terminal.painted(what, .yellow))\(until), \(hold.by): \(hold.reason)")
+            }
+        }
+        for record in runs {
+            guard let job = record.jobs.last else { continue }
+            let reason = job.reason.map { ": \($0)" } ?? ""
+            terminal.answer(
+                "  run \(record.run.id) \(record.run.revision.abbreviated()): \(job.name) \(terminal.painted(job.status))\(reason)")
+            if job.status == .waiting { terminal.answer("    \(command(record, job))") }
+        }
+    }
+
+    var json: JSON {
+        [
+            "app": .string(app.name),
+            "environments": .array(environments.map { json($0.policy, $0.state) }),
+            "runs": .array(runs.map(\.json)),
+        ]
+    }
+
+    private func json(_ policy: EnvironmentPolicy, _ state: EnvironmentState) -> JSON {
+        var waits: JSON = .null
+        if let (record, job) = waiting(policy.name) {
+            waits = ["for": .string(job.waits?.rawValue ?? ""), "run": JSON(record.run.id), "command": .string(command(record, job))]
+        }
+        var held: JSON = .null
+        if let hold = state.hold {
+            held = [
+                "kind": .string(hold.kind.rawValue), "reason": .string(hold.reason), "by": .string(hold.by),
+                "since": JSON(hold.since), "until": JSON(hold.until),
+            ]
+        }
+        return [
+            "name": .string(policy.name), "live": Self.json(state.live), "previous": Self.json(state.previous), "held": held,
+            "waiting": waits,
+            "targets": .array(
+                policy.targets.map { path in
+                    let live = LiveRelease(at: path)
+                    return [
+                        "path": .string(path), "release": JSON(live?.number),
+                        "revision": JSON(live.flatMap { whole($0, state) }),
+                    ]
+                }),
+        ]
+    }
+
+    /// The whole revision of what lies in the target, when the ledger knows it.
+    private func whole(_ live: LiveRelease, _ state: EnvironmentState) -> String? {
+        for deployment in [state.live, state.previous].compactMap(\.self)
+        where deployment.revision.hex.hasPrefix(live.revision) { return deployment.revision.hex }
+        return live.revision
+    }
+
+    private static func json(_ deployment: Deployment?) -> JSON {
+        guard let deployment else { return .null }
+        return [
+            "revision": JSON(deployment.revision), "release": JSON(deployment.release), "deployment": JSON(deployment.id),
+            "at": JSON(deployment.endedAt ?? deployment.createdAt),
+        ]
+    }
+}
+
+extension RunRecord {
+    var json: JSON {
+        [
+            "run": JSON(run.id), "kind": .string(run.kind.rawValue), "app": .string(run.app), "revision": JSON(run.revision),
+            "reference": JSON(run.reference), "status": .string(status.rawValue), "reason": JSON(reason),
+            "by": .string(run.by), "at": JSON(run.createdAt),
+            "jobs": .array(
+                jobs.map {
+                    [
+                        "name": .string($0.name), "status": .string($0.status.rawValue), "reason": JSON($0.reason),
+                        "attempt": JSON($0.attempt), "started_at": JSON($0.startedAt), "ended_at": JSON($0.endedAt),
+                        "duration": JSON($0.duration),
+                    ]
+                }),
+        ]
+    }
+}

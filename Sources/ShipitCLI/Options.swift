@@ -1,0 +1,56 @@
+import ArgumentParser
+import Foundation
+import Shipit
+
+/// What every command that looks at this machine's shipit has.
+struct Options: ParsableArguments {
+    @Option(name: .long, help: "The app; may be left out when there is one, or when you stand in its repository.")
+    var app: String?
+
+    func installation() throws -> Installation {
+        let variables = ProcessInfo.processInfo.environment
+        return try Installation.open(try Home.standard(variables), person: User.person(variables))
+    }
+
+    /// The app that is meant: the named one, the only one, or the one whose repository is the working directory.
+    func chosenApp(_ installation: Installation) throws -> App {
+        if let app { return try installation.app(app) }
+        let names = installation.appNames()
+        if names.count == 1 { return try installation.app(names[0]) }
+        let here = FileManager.default.currentDirectoryPath
+        let matching = installation.apps().apps.filter {
+            here == $0.pipeline.repository || here.hasPrefix($0.pipeline.repository + "/")
+        }
+        if matching.count == 1 { return matching[0] }
+        if names.isEmpty {
+            throw ShipitError(.unavailable, "there are no apps yet", hint: "shipit init REPOSITORY makes the first")
+        }
+        throw ShipitError(
+            .usage, "there are several apps, and none was named", hint: "--app \(names.joined(separator: ", or --app "))")
+    }
+
+    /// The named app, or nil for all of them.
+    func appFilter(_ installation: Installation) throws -> String? {
+        guard let app else { return nil }
+        return try installation.app(app).name
+    }
+}
+
+/// Commands that list or show something.
+struct JSONOption: ParsableArguments {
+    @Flag(name: .long, help: "Print JSON with stable names, for programs.")
+    var json = false
+}
+
+/// Commands that start something.
+struct FollowOption: ParsableArguments {
+    @Flag(name: .long, help: "Print the run's number and leave instead of following it.")
+    var detach = false
+}
+
+/// This program's own absolute path.
+enum OwnProgram {
+    static var path: String {
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+    }
+}

@@ -1,1 +1,0 @@
-public let placeholderShipitCLI = 0

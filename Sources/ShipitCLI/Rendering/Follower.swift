@@ -1,0 +1,104 @@
+import Foundation
+import GitKit
+import Shipit
+
+/// Shows what happens to runs, line by line, until they end or wait for a person; leaving changes nothing.
+struct Follower {
+    let installation: Installation
+    let terminal: Terminal
+    /// `shipit: ` before the lines of a push, where other programs speak too.
+    var prefix = ""
+
+    /// Follows until every run has ended or waits; gives the exit status that the worst of them stands for.
+    func follow(_ runs: [Int64]) async throws -> Int32 {
+        let began = ContinuousClock.now
+        let watch = try LedgerWatch(installation)
+        var cursor: Int64 = 0
+        var number = 0
+        var shown = Set<Int64>()
+        for run in runs where shown.insert(run).inserted { try introduce(run) }
+        while true {
+            for event in try installation.ledger.events(after: cursor) {
+                cursor = event.id
+                guard let run = event.run, runs.contains(run), event.kind != .runCreated else { continue }
+                number += 1
+                line(number, ContinuousClock.now - began, event)
+            }
+            let records = try runs.compactMap { try installation.ledger.run($0) }
+            if records.allSatisfy({ Self.isOver($0) }) {
+                return try records.map { try conclude($0) }.max() ?? 0
+            }
+            await watch.wait(.seconds(1))
+        }
+    }
+
+    /// Nothing more happens by itself: it ended, or it waits for a person.
+    static func isOver(_ record: RunRecord) -> Bool { record.status.isFinal || record.status == .waiting }
+
+    private func introduce(_ id: Int64) throws {
+        guard let record = try installation.ledger.run(id) else { return }
+        let run = record.run
+        var what = "run \(run.id) of \(run.app): \(run.kind.rawValue) \(run.revision.abbreviated())"
+        if let reference = run.reference { what = "run \(run.id) of \(run.app): \(ReferenceName(escaped: reference).short) at \(run.revision.abbreviated())" }
+        if let subject = Subjects.of(run.revision, in: installation, run.app) { what += " \(subject)" }
+        terminal.say(prefix + what)
+    }
+
+    private func line(_ number: Int, _ time: Duration, _ event: Event) {
+        let seconds = (time.inSeconds * 10).rounded() / 10
+        let clock = String(repeating: " ", count: max(0, 6 - "\(seconds)".count)) + "\(seconds) s"
+        let count = String(repeating: " ", count: max(0, 2 - "\(number)".count)) + "\(number)"
+        terminal.say("\(prefix)\(count) \(clock)  \(event.text)")
+    }
+
+    /// Says the verdict and what to type next; gives the exit status.
+    private func conclude(_ record: RunRecord) throws -> Int32 {
+        let run = record.run
+        guard let job = record.jobs.last else { return 2 }
+        let live = record.jobs.filter { $0.kind == .deploy && $0.status == .succeeded }
+        for job in live { terminal.say("\(prefix)\(job.name) is live at \(run.revision.abbreviated())") }
+        switch record.status {
+        case .succeeded: return 0
+        case .waiting:
+            terminal.say("\(prefix)run \(run.id) waits: \(job.name), \(job.reason ?? "")")
+            if job.waits == .promotion {
+                let flag = installation.appNames().count > 1 ? " --app \(run.app)" : ""
+                terminal.say("\(prefix)next: shipit plan\(flag), then shipit promote\(flag)")
+            }
+            return 0
+        default:
+            terminal.say("\(prefix)error: run \(run.id) \(record.status.rawValue): \(job.name): \(job.reason ?? "no reason was recorded")")
+            if record.status == .failed || record.status == .errored {
+                try showEnd(of: job)
+                terminal.say("\(prefix)  hint: shipit log \(run.id) shows all of it; shipit retry \(run.id) tries again")
+            }
+            switch record.status {
+            case .errored: return 2
+            case .superseded: return 75
+            default: return 1
+            }
+        }
+    }
+
+    /// The last lines of a failed job's output, so that nobody has to look for them.
+    private func showEnd(of job: Job) throws {
+        let path = installation.home.log(job.run, job.name)
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return }  // no log, nothing to show
+        for line in text.split(separator: "\n").suffix(15) { terminal.say("\(prefix)  \(line)") }
+    }
+}
+
+/// The subject line of a commit, as far as the repository still has it.
+enum Subjects {
+    static func of(_ revision: Revision, in installation: Installation, _ app: String) -> String? {
+        // A subject is an ornament: no repository, no subject.
+        guard let commit = try? installation.app(app).repository().commit(revision) else { return nil }
+        let subject = visibleLine(commit.summary)
+        return subject.count > 60 ? "\(subject.prefix(57))..." : subject
+    }
+}
+
+/// References as people call them.
+enum ReferenceNames {
+    static func short(_ escaped: String) -> String { ReferenceName(escaped: escaped).short }
+}
