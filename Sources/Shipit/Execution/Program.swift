@@ -106,7 +106,8 @@ public enum Program {
         }
         return Configuration(
             executable: .path(FilePath(command.program)), arguments: Arguments(command.arguments),
-            environment: .custom(environment.sorted { $0.key < $1.key }.map { Array("\($0.key)=\($0.value)".utf8) }),
+            // Ended by a zero: Subprocess 1.0 hands the bytes to strdup as they are.
+            environment: .custom(environment.sorted { $0.key < $1.key }.map { Array("\($0.key)=\($0.value)\0".utf8) }),
             workingDirectory: FilePath(command.directory), platformOptions: options)
     }
 
