@@ -226,6 +226,7 @@ struct Deployer: Sendable {
         }
         ProcessSweep.end(marked: plan.mark)
         let wasSwitched = try target.live() != began.from
+        if let from = began.from { try announce("putting back \(from)") }
         if wasSwitched {
             try target.switchCurrent(to: began.from)
             log.say("\(target.path)/current is back at \(began.from ?? "nothing")")

@@ -32,7 +32,7 @@ struct DeployJob: Sendable {
         try Failpoint.deployAfterFinish.reach()
     }
 
-    private func recordFailure(_ failure: DeploymentFailure, began: ContinuousClock.Instant) throws {
+    func recordFailure(_ failure: DeploymentFailure, began: ContinuousClock.Instant) throws {
         let live = try installation.ledger.environment(job.app, job.name).live
         var reason = failure.message.split(separator: "\n").first.map(String.init) ?? failure.message
         if failure.isLeftAsItIs {
@@ -49,7 +49,15 @@ struct DeployJob: Sendable {
             case .cancelled: .cancelled
             }
         for line in failure.message.split(separator: "\n") { log.say(String(line)) }
-        try installation.ledger.end(job, as: Ending(status, reason, duration: ContinuousClock.now - began))
+        let ending = Ending(status, reason, duration: ContinuousClock.now - began)
+        try installation.ledger.endDeployment(job, deployment, as: ending, isLive: failure.isLeftAsItIs && isOnDisk)
+    }
+
+    /// Whether a target's `current` names this deployment's release, whatever else went wrong.
+    private var isOnDisk: Bool {
+        policy.pipeline.environment(job.name)?.targets.contains { path in
+            LiveRelease(at: path)?.number == deployment.release
+        } ?? false
     }
 
     /// The plan, from the policy that the job was made under and from what the ledger knows.

@@ -55,7 +55,7 @@ final class Intaking {
         for problem in problems { log("an app is left out: \(problem)") }
         while let next = try choose(from: pending, apps) {
             let (id, push, uid) = pending.remove(at: next)
-            try takeIn(id, push, uid, apps)
+            try takeIn(id, push, uid, apps, problems)
             gaps[id] = nil
         }
     }
@@ -87,7 +87,7 @@ final class Intaking {
         return true
     }
 
-    private func takeIn(_ id: String, _ push: Push, _ uid: UInt32, _ apps: [App]) throws {
+    private func takeIn(_ id: String, _ push: Push, _ uid: UInt32, _ apps: [App], _ problems: [any Error]) throws {
         let by = who(push, uid)
         var updates: [Intake.Update] = []
         let gap = gaps[id] != nil ? try !follows(push, apps) : false
@@ -98,8 +98,10 @@ final class Intaking {
         }
         if feeding.isEmpty {
             let path = String(decoding: push.repository, as: UTF8.self)
+            // An app whose policy cannot be read now finds the move by comparing, once it can be read again.
+            let what = problems.isEmpty ? "no app ships" : "no app whose policy can be read ships"
             updates = push.updates.prefix(100).map {
-                ignored($0, app: "", "no app ships from \(visibleLine(path))", moves: false)
+                ignored($0, app: "", "\(what) from \(visibleLine(path))", moves: false)
             }
         }
         let intake = Intake(
@@ -213,7 +215,9 @@ final class Intaking {
         let update = Push.Update(
             old: Array((old?.hex ?? zero).utf8), new: Array((new?.hex ?? zero).utf8),
             reference: ReferenceName(escaped: name).bytes)
-        let decided = try decide(update, app, [:], isGap: false)
+        var decided = try decide(update, app, [:], isGap: false)
+        // Whatever came of it: the same move must not be found again.
+        decided.moves = true
         log("\(app.name): \(name) moved to \(new?.abbreviated() ?? "nothing") without its hook")
         try installation.ledger.takeIn(
             Intake(

@@ -21,9 +21,8 @@ struct Recovery: Sendable {
                 case .deploy: try await recover(job)
                 }
             } catch {
-                logger.error("run \(job.run): \(job.name) could not be put back: \(error)")
-                let reason = "the worker died, and putting back failed: \(error); look at the target, then shipit rollback \(job.name)"
-                try installation.ledger.end(job, as: Ending(.errored, reason, duration: .zero))
+                logger.error("run \(job.run): \(job.name) could not be taken up again: \(error)")
+                try installation.ledger.end(job, as: Ending(.errored, "the worker died: \(error)", duration: .zero))
             }
         }
     }
@@ -40,12 +39,22 @@ struct Recovery: Sendable {
         let secrets = try installation.environmentFile(job.app, job.name).secrets
         let log = try LogFile(at: installation.home.log(job.run, job.name), masker: Masker(secrets: secrets))
         log.say("the worker died during attempt \(job.attempt)")
-        let plan = try DeployJob(
-            installation: installation, job: job, run: run, deployment: deployment, policy: policy, log: log
-        ).plan()
+        let deploy = DeployJob(
+            installation: installation, job: job, run: run, deployment: deployment, policy: policy, log: log)
         let ledger = installation.ledger
-        let deployer = Deployer(plan: plan, log: log) { try ledger.progress(job, "\(job.name): \($0)") }
-        if try await deployer.recover() {
+        let deployer = Deployer(plan: try deploy.plan(), log: log) { try ledger.progress(job, "\(job.name): \($0)") }
+        let hadSucceeded: Bool
+        do {
+            hadSucceeded = try await deployer.recover()
+        } catch {
+            logger.error("run \(job.run): \(job.name) could not be put back: \(error)")
+            try deploy.recordFailure(
+                DeploymentFailure(
+                    cause: .errored, message: "the worker died, and putting back failed: \(error)", isLeftAsItIs: true),
+                began: .now)
+            return
+        }
+        if hadSucceeded {
             log.say("the deployment had succeeded before the worker died")
             try ledger.finishDeployment(job, deployment, duration: .zero, policy: policy)
         } else {

@@ -55,9 +55,14 @@ public final class Worker: Service {
     }
 
     private func workWhileThereIsWork() async throws {
+        var isAnnounced = false
         while !isStopping.withLock({ $0 }) {
             guard let lock = try WorkerLock.takeOver(installation) else {
                 if stay == .untilIdle { return }
+                if !isAnnounced, let other = try installation.ledger.lastWorker() {
+                    logger.info("another worker is at it, process \(other.pid); this one waits for its turn")
+                    isAnnounced = true
+                }
                 await watch.wait(.seconds(2))
                 continue
             }

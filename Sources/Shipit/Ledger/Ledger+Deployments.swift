@@ -5,7 +5,10 @@ extension Ledger {
     /// The deployment ended well: the environment's state, the next job and the events in one transaction.
     public func finishDeployment(_ job: Job, _ deployment: Deployment, duration: Duration, policy: Policy) throws {
         try write { db in
-            try db.end(job, Ending(.succeeded, duration: duration))
+            let what = deployment.kind == .rollback ? "back at" : "live at"
+            try db.end(
+                job, Ending(.succeeded, duration: duration),
+                saying: "\(job.name) \(what) \(deployment.revision.abbreviated()) after \(duration.spoken)")
             let environment = deployment.environment
             let live = try Int64.fetchOne(
                 db, sql: "SELECT live FROM environment WHERE app = ? AND name = ?", arguments: [job.app, environment])
@@ -35,7 +38,19 @@ extension Ledger {
         }
     }
 
-    /// Records that what was live is live again, since putting back succeeded or nothing had been touched.
+    /// The deployment did not succeed; `isLive` when its release is live all the same, since nothing put it back.
+    func endDeployment(_ job: Job, _ deployment: Deployment, as ending: Ending, isLive: Bool) throws {
+        try write { db in
+            try db.end(job, ending)
+            guard isLive else { return }
+            try db.execute(
+                sql: """
+                    UPDATE environment SET previous = CASE WHEN live IS ?1 THEN previous ELSE live END, live = ?1
+                    WHERE app = ?2 AND name = ?3
+                    """, arguments: [deployment.id, job.app, deployment.environment])
+        }
+    }
+
     public func deployment(of job: Int64) throws -> Deployment? {
         try read { try Deployment.fetchOne($0, sql: "SELECT * FROM deployment WHERE job = ?", arguments: [job]) }
     }

@@ -110,7 +110,7 @@ extension Ledger {
     func finishBuild(_ job: Job, artifact: Int64, duration: Duration, policy: Policy) throws {
         try write { db in
             try db.execute(sql: "UPDATE job SET artifact = ? WHERE id = ?", arguments: [artifact, job.id])
-            try db.end(job, Ending(.succeeded, duration: duration))
+            try db.end(job, Ending(.succeeded, duration: duration), saying: "build succeeded after \(duration.spoken)")
             if let first = policy.pipeline.environments.first {
                 try db.goOn(job.run, app: job.app, to: first, position: 1, artifact: artifact, policy, isFirst: true)
             }
@@ -187,7 +187,7 @@ extension Ledger {
 }
 
 extension Database {
-    func end(_ job: Job, _ ending: Ending) throws {
+    func end(_ job: Job, _ ending: Ending, saying words: String? = nil) throws {
         try execute(
             sql: """
                 UPDATE job SET status = ?, waits = NULL, reason = ?, worker = NULL, ended_at = ?, duration = ?
@@ -206,7 +206,8 @@ extension Database {
             default: .jobErrored
             }
         let text = ending.reason.map { ": \($0)" } ?? ""
-        try say(kind, app: job.app, run: job.run, job: job.id, "\(job.name) \(ending.status.rawValue)\(text)")
+        try say(
+            kind, app: job.app, run: job.run, job: job.id, words ?? "\(job.name) \(ending.status.rawValue)\(text)")
     }
 
     func wait(_ job: Job, for wait: Job.Wait, _ reason: String) throws {

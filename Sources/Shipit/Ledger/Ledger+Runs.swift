@@ -13,6 +13,10 @@ extension Ledger {
         }
     }
 
+    public func hasApp(_ name: String) throws -> Bool {
+        try read { try Int.fetchOne($0, sql: "SELECT 1 FROM app WHERE name = ?", arguments: [name]) != nil }
+    }
+
     public func removeApp(_ name: String) throws {
         try write { db in
             // Rows point at each other in circles; the app and all that is its own go together.

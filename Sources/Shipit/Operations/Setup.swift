@@ -85,8 +85,9 @@ public struct Setup: Sendable {
             say("made the policy \(home.policy(request.app))")
         }
         let app = try installation.app(request.app)
+        let isKnown = try installation.ledger.hasApp(app.name)
         try installation.ledger.addApp(app.name, repository: request.repository)
-        try know(app, repository, isNew: isNew, say)
+        try know(app, repository, isNew: !isKnown, say)
         let record = try await installRecord(app, repository, made, say)
         try write(record, app)
         try openSpool(to: repository, say)

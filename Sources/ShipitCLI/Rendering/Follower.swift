@@ -10,25 +10,38 @@ struct Follower {
     var prefix = ""
 
     /// Follows until every run has ended or waits; gives the exit status that the worst of them stands for.
-    func follow(_ runs: [Int64]) async throws -> Int32 {
+    ///
+    /// `cursor`: the last event that is not shown any more.
+    func follow(_ runs: [Int64], after cursor: Int64 = 0) async throws -> Int32 {
         let began = ContinuousClock.now
         let watch = try LedgerWatch(installation)
-        var cursor: Int64 = 0
+        var cursor = cursor
         var number = 0
         var shown = Set<Int64>()
         for run in runs where shown.insert(run).inserted { try introduce(run) }
         while true {
+            // Read first: what the events after it say can then only be more.
+            let records = try runs.compactMap { try installation.ledger.run($0) }
             for event in try installation.ledger.events(after: cursor) {
                 cursor = event.id
-                guard let run = event.run, runs.contains(run), event.kind != .runCreated else { continue }
+                guard let run = event.run, runs.contains(run), Self.isWorthALine(event, first: number == 0) else { continue }
                 number += 1
                 line(number, ContinuousClock.now - began, event)
             }
-            let records = try runs.compactMap { try installation.ledger.run($0) }
             if records.allSatisfy({ Self.isOver($0) }) {
                 return try records.map { try conclude($0) }.max() ?? 0
             }
             await watch.wait(.seconds(1))
+        }
+    }
+
+    /// Queueing is news once, since every step queues the next; how it ended is said at the end.
+    private static func isWorthALine(_ event: Event, first: Bool) -> Bool {
+        switch event.kind {
+        case .runCreated: false
+        case .jobQueued: first
+        case .jobFailed, .jobErrored, .jobCancelled, .jobSuperseded, .jobWaiting: false
+        default: true
         }
     }
 
@@ -55,8 +68,6 @@ struct Follower {
     private func conclude(_ record: RunRecord) throws -> Int32 {
         let run = record.run
         guard let job = record.jobs.last else { return 2 }
-        let live = record.jobs.filter { $0.kind == .deploy && $0.status == .succeeded }
-        for job in live { terminal.say("\(prefix)\(job.name) is live at \(run.revision.abbreviated())") }
         switch record.status {
         case .succeeded: return 0
         case .waiting:
