@@ -6,3 +6,8 @@ func libarchiveReason(_ archive: OpaquePointer) -> String {
     let words = visible(Array(String(cString: text).utf8.prefix(300)))
     return words.prefix(1).lowercased() + words.dropFirst()
 }
+
+extension TarballReader {
+    /// The version of libarchive that is at work: `libarchive 3.6.2`.
+    public static var libraryVersion: String { String(cString: archive_version_string()) }
+}

@@ -25,6 +25,7 @@ public struct ShipitCommand: AsyncParsableCommand {
                 name: "Set up",
                 subcommands: [
                     InitCommand.self, TemplateCommand.self, AppsCommand.self, RemoveCommand.self, EnvCommand.self,
+                    ValidateCommand.self,
                 ]),
             CommandGroup(
                 name: "See",
@@ -41,7 +42,8 @@ public struct ShipitCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Keep running",
                 subcommands: [
-                    ServeCommand.self, WorkCommand.self,
+                    ServeCommand.self, WorkCommand.self, FsckCommand.self, VerifyCommand.self, DoctorCommand.self,
+                    GcCommand.self,
                 ]),
         ])
 

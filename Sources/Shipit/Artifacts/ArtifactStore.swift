@@ -15,6 +15,15 @@ struct ArtifactStore: Sendable {
     /// Where a tarball grows before it has its name.
     func aside(_ job: Job) -> String { "\(folder)/.aside-\(job.id)-\(job.attempt)" }
 
+    /// Removes what builds that died left aside; the caller is the only one who works in this home.
+    static func sweep(_ home: Home) {
+        for app in FileSystem.names(in: "\(home.path)/artifacts") {
+            for name in FileSystem.names(in: home.artifacts(app)) where name.contains(".aside-") {
+                unlink("\(home.artifacts(app))/\(name)")
+            }
+        }
+    }
+
     /// Gives a finished tarball its name; one that is there with other bytes is kept, and the new one stands beside it.
     ///
     /// Gives the name, and whether the bytes differ from those of an earlier build of the same commit.

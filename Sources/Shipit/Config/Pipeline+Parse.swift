@@ -26,6 +26,8 @@ extension Pipeline {
         missing("environments", "a list of environments, each with name and targets")
 
         app = keys["app"].flatMap { reader.name($0, of: "app") } ?? ""
+        // refs/shipit/keep/ is where pushed tips are kept from git gc.
+        if app == "keep" { reader.error(keys["app"], "\"keep\" is a name of shipit's own, expected another name") }
         repository = keys["repository"].flatMap { reader.absolutePath($0, of: "repository") } ?? ""
         triggers = keys["triggers"].map { reader.triggers($0) } ?? [Trigger(include: [Glob("main")])]
         if let node = keys["mode"], let value = reader.choice(node, of: "mode", Mode.self) { mode = value }

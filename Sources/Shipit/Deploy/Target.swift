@@ -18,9 +18,14 @@ final class Target {
     /// Opens and locks a target for a plan; makes it if it is missing.
     ///
     /// Waits for a holder that is ending; refuses when a newer token was seen, or when it is another's target.
-    init(_ path: String, for plan: DeploymentPlan) throws {
+    convenience init(_ path: String, for plan: DeploymentPlan) throws {
+        try self.init(path, of: plan.owner, token: plan.token)
+    }
+
+    /// The same without a plan, for who puts a target right; `patience` is how long a holder may take to end.
+    init(_ path: String, of owner: TargetOwner, token: Int64, patience: Duration = .seconds(30)) throws {
         self.path = path
-        self.token = plan.token
+        self.token = token
         try Self.makeSure(of: path)
         root = try Directory(path: path)
         if try root.metadata(Array(".shipit".utf8)) == nil { try root.makeDirectory(Array(".shipit".utf8), mode: 0o755) }
@@ -34,8 +39,8 @@ final class Target {
         lock = openat(own.descriptor, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
         guard lock >= 0 else { throw ShipitError(.failure, "could not lock \(path): \(systemReason(errno))") }
         do {
-            try takeLock()
-            try checkOwner(plan.owner)
+            try takeLock(patience)
+            try checkOwner(owner)
         } catch {
             close(lock)
             throw error
@@ -46,8 +51,8 @@ final class Target {
 
     // MARK: The lock and its token
 
-    private func takeLock() throws {
-        let deadline = ContinuousClock.now + .seconds(30)
+    private func takeLock(_ patience: Duration) throws {
+        let deadline = ContinuousClock.now + patience
         while flock(lock, LOCK_EX | LOCK_NB) != 0 {
             guard errno == EWOULDBLOCK || errno == EINTR, ContinuousClock.now < deadline else {
                 throw ShipitError(.busy, "\(path) is locked by another deployment", hint: "shipit status shows it")

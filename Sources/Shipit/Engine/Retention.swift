@@ -32,16 +32,10 @@ struct Retention: Sendable {
 
     /// Removes what an environment does not keep, in each of its targets; trouble is reported and stops nothing.
     func prune(_ app: App, _ environment: EnvironmentPolicy, say: (String) -> Void) throws -> [String] {
-        let state = try installation.ledger.environment(app.name, environment.name)
-        let deployments = try installation.ledger.deployments(app: app.name, environment: environment.name)
-        let kept = Self.kept(state, deployments, keep: environment.keep)
         var removed: [String] = []
         for path in environment.targets where FileSystem.isFolder(path) {
             let root = try Directory(path: path)
-            let live = try Target.live(in: root, path)
-            for name in FileSystem.names(in: "\(path)/releases") {
-                // What shipit did not name is not shipit's to remove.
-                guard let number = ReleaseName.number(name), !kept.contains(number), name != live else { continue }
+            for name in try surplus(app, environment, in: root, path) {
                 try Failpoint.retentionBeforeRemove.reach()
                 do {
                     try Target.removeRelease(name, in: root)
@@ -52,6 +46,24 @@ struct Retention: Sendable {
             }
         }
         return removed
+    }
+
+    /// The releases of a target that its environment does not keep.
+    func surplus(_ app: App, _ environment: EnvironmentPolicy, in root: Directory, _ path: String) throws -> [String] {
+        let ledger = installation.ledger
+        let state = try ledger.environment(app.name, environment.name)
+        var kept = Self.kept(
+            state, try ledger.deployments(app: app.name, environment: environment.name), keep: environment.keep)
+        // A rollback that has not begun goes back to a release that must still be there.
+        for job in try ledger.openRuns(app: app.name).flatMap(\.jobs) where !job.status.isFinal {
+            if let release = try job.backTo.flatMap({ try ledger.deployment($0) })?.release { kept.insert(release) }
+        }
+        let live = try Target.live(in: root, path)
+        return FileSystem.names(in: "\(path)/releases").filter { name in
+            // What shipit did not name is not shipit's to remove.
+            guard let number = ReleaseName.number(name) else { return false }
+            return !kept.contains(number) && name != live
+        }
     }
 
     /// Artifacts that no release, no open run and no recent run needs.
@@ -80,25 +92,30 @@ struct Retention: Sendable {
             try installation.ledger.forget(artifact)
             removed.append(store.path(artifact.file))
         }
-        let known = Set(try installation.ledger.artifacts(app: app.name).map(\.file))
-        let open = try !installation.ledger.openRuns(app: app.name).isEmpty
-        for name in FileSystem.names(in: store.folder) where !open && !known.contains(name) {
-            if name.hasSuffix(".json"), known.contains("\(name.dropLast(".json".count)).tar.zst") { continue }
+        for name in try unknownFiles(of: app, in: store) {
             unlink("\(store.folder)/\(name)")
             removed.append(store.path(name))
         }
         return removed
     }
 
-    /// Folders of logs of runs that are long over.
-    func collectLogs() throws -> [String] {
-        let recent = Set(try installation.ledger.runs(app: nil, limit: Self.runsWithLogs).map { "\($0.run.id)" })
-        let folder = "\(installation.home.path)/runs"
-        var removed: [String] = []
-        for name in FileSystem.names(in: folder) where Int64(name) != nil && !recent.contains(name) {
-            try Directory(path: folder).removeTree(Array(name.utf8))
-            removed.append("\(folder)/\(name)")
+    /// Files among the artifacts that the ledger does not know; none while a build may be making one.
+    func unknownFiles(of app: App, in store: ArtifactStore) throws -> [String] {
+        let isBuilding = try installation.ledger.openJobs().contains { $0.job.app == app.name && $0.job.kind == .build }
+        guard !isBuilding else { return [] }
+        let known = Set(try installation.ledger.artifacts(app: app.name).map(\.file))
+        return FileSystem.names(in: store.folder).filter { name in
+            if name.hasSuffix(".json"), known.contains("\(name.dropLast(".json".count)).tar.zst") { return false }
+            return !known.contains(name)
         }
-        return removed
+    }
+
+    /// Folders of logs of runs that are long over.
+    func oldLogs() throws -> [String] {
+        let recent = try installation.ledger.runs(app: nil, limit: Self.runsWithLogs).map(\.run.id)
+        let open = try installation.ledger.openRuns().map(\.run.id)
+        let kept = Set((recent + open).map(String.init))
+        let folder = "\(installation.home.path)/runs"
+        return FileSystem.names(in: folder).filter { Int64($0) != nil && !kept.contains($0) }.map { "\(folder)/\($0)" }
     }
 }

@@ -46,6 +46,9 @@ struct StateReferences: Sendable {
             for (name, revision) in live where try repository.target(of: ReferenceName(name)) != revision {
                 if repository.contains(revision) { lines.append("update \(name) \(revision.hex)") }
             }
+            for (name, id) in try repository.references(under: "refs/shipit/\(app.name)/") where live[name.text] == nil {
+                lines.append("delete \(name.text) \(id.hex)")
+            }
             let present = Dictionary(
                 try repository.references(under: "refs/shipit/keep/").map { ($0.0.text, $0.1) }, uniquingKeysWith: { $1 })
             for revision in kept where present["refs/shipit/keep/\(revision.hex)"] == nil && repository.contains(revision) {

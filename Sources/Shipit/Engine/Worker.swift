@@ -85,6 +85,7 @@ public final class Worker: Service {
             pid: getpid(), startTicks: ProcessSweep.startTicks(of: getpid()) ?? 0, boot: Boot.id, beat: Boot.milliseconds)
         logger.info("worker \(id) begins", metadata: ["pid": "\(getpid())"])
         let logger = logger
+        ArtifactStore.sweep(installation.home)
         for left in Workspaces.sweep(installation.home.work) { logger.warning("a workspace could not be removed: \(left)") }
         try await Recovery(installation: installation, worker: id, logger: logger).run()
         let obstacle = SandboxObstacle()

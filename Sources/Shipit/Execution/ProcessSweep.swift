@@ -15,6 +15,17 @@ enum ProcessSweep {
         }
     }
 
+    /// Every process whose mark begins so, with its mark.
+    static func marks(beginning prefix: String) -> [(pid: Int32, mark: String)] {
+        let wanted = Array("SHIPIT_MARK=\(prefix)".utf8)
+        return everyone.compactMap { pid in
+            guard let environment = bytes(of: "/proc/\(pid)/environ"),
+                let variable = environment.split(separator: 0).first(where: { $0.starts(with: wanted) })
+            else { return nil }
+            return (pid, String(decoding: variable.dropFirst("SHIPIT_MARK=".utf8.count), as: UTF8.self))
+        }
+    }
+
     static func signal(_ signal: Int32, marked mark: String) {
         for pid in processes(marked: mark) where pid != getpid() { kill(pid, signal) }
     }

@@ -269,6 +269,7 @@ public struct WorkerRecord: Hashable, Sendable {
     public let boot: String
     /// CLOCK_BOOTTIME in milliseconds when it last said that it lives.
     public let beat: Int64
+    public let startedAt: Timestamp
 }
 
 /// A job that is queued or running, with what decides its turn.

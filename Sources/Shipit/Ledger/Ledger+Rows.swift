@@ -104,6 +104,7 @@ extension WorkerRecord: FetchableRecord {
         startTicks = row["start_ticks"]
         boot = row["boot"]
         beat = row["beat"]
+        startedAt = row["started_at"]
     }
 }
 

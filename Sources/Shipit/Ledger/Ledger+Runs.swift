@@ -209,6 +209,12 @@ extension Database {
             try execute(
                 sql: "UPDATE job SET status = 'superseded', waits = NULL, reason = ?, ended_at = ? WHERE id = ?",
                 arguments: [reason, Timestamp.now, job.id])
+            // One that was interrupted and waits to be taken up again ends with its job, or its release is kept for ever.
+            try execute(
+                sql: """
+                    UPDATE deployment SET status = 'superseded', reason = ?, ended_at = ?
+                    WHERE job = ? AND status IN ('queued', 'running', 'waiting')
+                    """, arguments: [reason, Timestamp.now, job.id])
             try say(.jobSuperseded, app: job.app, run: job.run, job: job.id, "\(job.name) \(reason)")
         }
     }

@@ -1,4 +1,6 @@
+import CLinux
 import GRDB
+import Glibc
 
 /// What was pushed, run, deployed and decided: SQLite in WAL mode with `synchronous=FULL`, so what it says it kept.
 ///
@@ -16,6 +18,7 @@ public final class Ledger: Sendable {
         configuration.busyMode = .timeout(5)
         configuration.journalMode = .wal
         configuration.label = "ledger"
+        Self.create(path)
         do {
             database = try DatabaseQueue(path: path, configuration: configuration)
             try database.writeWithoutTransaction { db in
@@ -34,6 +37,14 @@ public final class Ledger: Sendable {
         } catch let error as DatabaseError {
             throw Ledger.explained(error, path)
         }
+    }
+
+    /// SQLite would take the umask's word for who may read it; its other files get the mode of this one.
+    ///
+    /// An existing file is not opened: closing it would let go of the locks of this process.
+    private static func create(_ path: String) {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        if descriptor >= 0 { close(descriptor) }
     }
 
     static func explained(_ error: DatabaseError, _ path: String) -> ShipitError {

@@ -133,7 +133,7 @@ public struct Setup: Sendable {
 
     // MARK: The repository's side
 
-    private static let settings: [(key: String, value: String, isMulti: Bool)] = [
+    static let settings: [(key: String, value: String, isMulti: Bool)] = [
         ("core.fsync", "all", false),
         ("receive.fsckObjects", "true", false),
         ("receive.fsck.zeroPaddedFilemode", "warn", false),
@@ -176,7 +176,7 @@ public struct Setup: Sendable {
         return nil
     }
 
-    private func hookPath(_ repository: Repository) throws -> String {
+    func hookPath(_ repository: Repository) throws -> String {
         guard let folder = try repository.config("core.hooksPath"), !folder.isEmpty else {
             return "\(repository.path)/hooks/post-receive"
         }
@@ -184,7 +184,7 @@ public struct Setup: Sendable {
         return "\(absolute.normalisedPath)/post-receive"
     }
 
-    private static let hookMark = "# shipit post-receive hook"
+    static let hookMark = "# shipit post-receive hook"
 
     private func installHook(_ record: inout Record, _ repository: Repository, _ say: (String) -> Void) throws {
         let hook = record.hook
@@ -212,17 +212,22 @@ public struct Setup: Sendable {
                 say("the hook that was there was not executable and stays out, as \(chained)")
             }
         }
-        guard let template = EmbeddedFiles.all.first(where: { $0.path == "hooks/post-receive" })?.content else {
-            throw ShipitError(.failure, "this shipit was built without its hook")
-        }
-        let text = template.replacing("@RECEIVE@", with: shellQuoted(receiver))
-            .replacing("@PROGRAM@", with: shellQuoted(program))
-            .replacing("@HOME@", with: shellQuoted(installation.home.path))
-            .replacing("@CHAINED@", with: shellQuoted(record.chained ?? ""))
+        let text = try hookText(record)
         if there == text, access(hook, X_OK) == 0 { return }
         try FileSystem.write(hook, Array(text.utf8), mode: 0o755)
         if geteuid() == 0, let owner = FileSystem.status(repository.path) { chown(hook, owner.st_uid, owner.st_gid) }
         say("installed the hook \(hook)")
+    }
+
+    /// What the hook of this program and this home says.
+    func hookText(_ record: Record) throws -> String {
+        guard let template = EmbeddedFiles.all.first(where: { $0.path == "hooks/post-receive" })?.content else {
+            throw ShipitError(.failure, "this shipit was built without its hook")
+        }
+        return template.replacing("@RECEIVE@", with: shellQuoted(receiver))
+            .replacing("@PROGRAM@", with: shellQuoted(program))
+            .replacing("@HOME@", with: shellQuoted(installation.home.path))
+            .replacing("@CHAINED@", with: shellQuoted(record.chained ?? ""))
     }
 
     private func shellQuoted(_ word: String) -> String { "'\(word.replacing("'", with: "'\\''"))'" }
@@ -304,7 +309,7 @@ public struct Setup: Sendable {
         }
     }
 
-    private func gitConfig(_ arguments: [String], in path: String, mustWork: Bool = false) async throws -> String {
+    func gitConfig(_ arguments: [String], in path: String, mustWork: Bool = false) async throws -> String {
         let (exit, text) = try await Program.output(of: Git.command(["config", "--local"] + arguments, in: path))
         guard exit.isSuccess || !mustWork else {
             throw ShipitError(.failure, "could not set \(arguments.dropFirst().first ?? "") in \(path): \(visibleLine(text))")

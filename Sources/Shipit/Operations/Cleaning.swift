@@ -1,0 +1,114 @@
+import ArtifactKit
+import CLinux
+import Glibc
+
+/// Frees the space of what nothing needs any more: releases beyond `keep`, artifacts, logs, workspaces, keep-refs.
+public struct Cleaning: Sendable {
+    public struct Removed: Hashable, Sendable {
+        /// A path, or a reference.
+        public let what: String
+        public let bytes: Int64
+    }
+
+    public struct Report: Hashable, Sendable {
+        public var removed: [Removed] = []
+        /// What was left alone, and why.
+        public var skipped: [String] = []
+
+        public var bytes: Int64 { removed.reduce(0) { $0 + $1.bytes } }
+    }
+
+    let installation: Installation
+    let isDryRun: Bool
+
+    private var retention: Retention { Retention(installation: installation) }
+
+    public init(_ installation: Installation, isDryRun: Bool) {
+        self.installation = installation
+        self.isDryRun = isDryRun
+    }
+
+    public func run(_ apps: [App]) async throws -> Report {
+        var report = Report()
+        for app in apps {
+            for environment in app.pipeline.environments {
+                for target in environment.targets { try cleanTarget(target, app, environment, &report) }
+            }
+        }
+        try cleanHome(apps, &report)
+        for app in apps {
+            let lines = try await StateReferences(installation: installation).update(app, dryRun: isDryRun)
+            for line in lines where line.hasPrefix("delete ") {
+                let name = line.split(separator: " ")[1]
+                report.removed.append(Removed(what: "\(app.pipeline.repository) \(name)", bytes: 0))
+            }
+        }
+        return report
+    }
+
+    /// Under the target's lock, so that what is kept is decided and done in one go.
+    private func cleanTarget(
+        _ path: String, _ app: App, _ environment: EnvironmentPolicy, _ report: inout Report
+    ) throws {
+        guard FileSystem.exists("\(path)/.shipit/lock") else { return }
+        guard let lock = try TargetLock(taking: path) else {
+            report.skipped.append("\(path): a deployment holds it")
+            return
+        }
+        defer { withExtendedLifetime(lock) {} }
+        let root = try Directory(path: path)
+        for name in try retention.surplus(app, environment, in: root, path) {
+            try remove("\(path)/releases/\(name)", &report) { try Target.removeRelease(name, in: root) }
+        }
+        for name in FileSystem.names(in: "\(path)/.shipit") where name.hasPrefix("trash-") {
+            try remove("\(path)/.shipit/\(name)", &report) { try root.removeTree(Array(".shipit/\(name)".utf8)) }
+        }
+    }
+
+    /// Without a worker, who may be writing any of it.
+    private func cleanHome(_ apps: [App], _ report: inout Report) throws {
+        let home = installation.home
+        for path in try retention.oldLogs() { try remove(path, &report) { Workspaces.remove(path) } }
+        guard let lock = try WorkerLock.take(home) else {
+            report.skipped.append("\(home.path): a worker lives, and sees to artifacts and workspaces itself")
+            return
+        }
+        defer { withExtendedLifetime(lock) {} }
+        for app in apps {
+            let store = try ArtifactStore(home.artifacts(app.name))
+            for artifact in try retention.unneededArtifacts(of: app) {
+                try remove(store.path(artifact.file), &report) {
+                    store.remove(artifact.file)
+                    try installation.ledger.forget(artifact)
+                }
+            }
+            for name in try retention.unknownFiles(of: app, in: store) {
+                try remove(store.path(name), &report) { unlink(store.path(name)) }
+            }
+        }
+        for name in FileSystem.names(in: home.work) {
+            try remove("\(home.work)/\(name)", &report) { Workspaces.remove("\(home.work)/\(name)") }
+        }
+    }
+
+    private func remove(_ path: String, _ report: inout Report, _ deed: () throws -> Void) throws {
+        let bytes = DiskUsage.of(path)
+        if !isDryRun {
+            do { try deed() } catch {
+                report.skipped.append("\(path): \(error)")
+                return
+            }
+        }
+        report.removed.append(Removed(what: path, bytes: bytes))
+    }
+}
+
+/// The room that files take on their disk.
+enum DiskUsage {
+    static func of(_ path: String) -> Int64 {
+        guard let status = FileSystem.linkStatus(path) else { return 0 }
+        let own = Int64(status.st_blocks) * 512
+        guard status.st_mode & S_IFMT == S_IFDIR else { return own }
+        return FileSystem.names(in: path).reduce(own) { $0 + of("\(path)/\($1)") }
+    }
+}

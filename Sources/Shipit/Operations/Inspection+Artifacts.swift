@@ -1,0 +1,73 @@
+import ArtifactKit
+import CLinux
+import GitKit
+import Glibc
+
+extension Inspection {
+    /// Each artifact of the ledger against its two files, and files that the ledger does not know.
+    mutating func inspectArtifacts(of app: App) throws {
+        let folder = installation.home.artifacts(app.name)
+        let artifacts = try installation.ledger.artifacts(app: app.name)
+        for artifact in artifacts { inspect(artifact, in: folder) }
+        // A build writes aside, and names the tarball before the ledger has it.
+        guard !isBusy else { return }
+        let known = Set(artifacts.flatMap { [$0.file, "\($0.file.dropLast(".tar.zst".count)).json"] })
+        for name in FileSystem.names(in: folder) where !known.contains(name) {
+            let path = "\(folder)/\(name)"
+            find(
+                .artifactUnknown, .warning, at: path,
+                name.contains(".aside-")
+                    ? "a build that was interrupted left it behind" : "the ledger does not know it",
+                remedy: "remove it", repair: .removeFile(path))
+        }
+    }
+
+    private mutating func inspect(_ artifact: Artifact, in folder: String) {
+        let path = "\(folder)/\(artifact.file)"
+        let again = "shipit start \(artifact.revision.abbreviated()) --rebuild --app \(artifact.app) makes it again"
+        guard FileSystem.linkStatus(path) != nil else {
+            find(
+                .artifactMissing, at: path, "the artifact of \(artifact.revision.abbreviated()) is gone", remedy: again)
+            return
+        }
+        do {
+            let (digest, size) = try Digest.ofFile(at: path)
+            guard digest == artifact.digest, size == artifact.size else {
+                find(
+                    .artifactDamaged, at: path,
+                    "it has \(size) bytes of digest \(digest); the ledger has \(artifact.size) and \(artifact.digest)",
+                    remedy: "\(again); nothing is deployed from it")
+                return
+            }
+        } catch {
+            find(.artifactDamaged, at: path, "\(error)", remedy: again)
+            return
+        }
+        inspectDescription(of: artifact, in: folder, again)
+    }
+
+    private mutating func inspectDescription(of artifact: Artifact, in folder: String, _ again: String) {
+        let path = "\(folder)/\(artifact.file.dropLast(".tar.zst".count)).json"
+        do {
+            guard let description = try ArtifactStore(folder).description(of: artifact.file) else {
+                find(.descriptionDamaged, at: path, "the artifact's description is gone", remedy: again)
+                return
+            }
+            guard description.digest == artifact.digest, description.size == artifact.size,
+                description.provenance.revision == artifact.revision
+            else {
+                find(.descriptionDamaged, at: path, "it describes another artifact", remedy: again)
+                return
+            }
+            let listed = try TarballReader.list(at: "\(folder)/\(artifact.file)")
+            guard let difference = listed.differences(from: description.manifest).first else { return }
+            find(
+                .descriptionDamaged, at: path, "\(visible(difference.path)) differs between manifest and tarball",
+                remedy: again)
+        } catch let error as ShipitError {
+            find(.descriptionDamaged, at: path, error.message, remedy: again)
+        } catch {
+            find(.descriptionDamaged, at: path, "\(error)", remedy: again)
+        }
+    }
+}

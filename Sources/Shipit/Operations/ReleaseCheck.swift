@@ -1,0 +1,129 @@
+import ArtifactKit
+import FoundationEssentials
+import Glibc
+
+/// A release's folder compared with its manifest, as the target itself has it: no ledger is needed.
+public struct ReleaseCheck: Hashable, Sendable {
+    public struct Difference: Hashable, Sendable {
+        public enum Kind: String, Hashable, Sendable, Codable {
+            case missing, edited, mode, extra
+        }
+
+        public let kind: Kind
+        /// Relative to the release, safe to show.
+        public let path: String
+        public let what: String
+    }
+
+    public private(set) var differences: [Difference] = []
+
+    /// What was taken away or edited; what hook scripts added is not among it.
+    public var damage: [Difference] { differences.filter { $0.kind != .extra } }
+
+    private let shared: String
+    private let scripts: Set<[UInt8]>
+    /// Paths that are links to what outlives releases.
+    private var linked: Set<[UInt8]> = []
+
+    /// Nil when the release has no manifest. Links to the target's own `shared` are as they should be.
+    init?(_ release: String, in target: Directory, _ path: String) throws {
+        let name = Array(".shipit/manifests/\(release).json".utf8)
+        guard try target.metadata(name) != nil else { return nil }
+        let manifest: Manifest
+        do {
+            manifest = try JSONDecoder().decode(Manifest.self, from: Data(try target.readFile(name, limit: 1 << 30)))
+        } catch {
+            throw ShipitError(.failure, "\(path)/.shipit/manifests/\(release).json is damaged")
+        }
+        shared = "\(path)/shared/"
+        scripts = Self.scripts(release, in: target, path)
+        let folder = try target.open(Array("releases/\(release)".utf8))
+        for entry in manifest.entries where !isBelowLink(entry.path) { try compare(entry, in: folder) }
+        try findExtras(in: folder, manifest)
+        differences.sort { ($0.path, $0.kind.rawValue) < ($1.path, $1.kind.rawValue) }
+    }
+
+    private mutating func add(_ kind: Difference.Kind, _ path: [UInt8], _ what: String) {
+        differences.append(Difference(kind: kind, path: visible(path), what: what))
+    }
+
+    private mutating func compare(_ entry: ManifestEntry, in folder: Directory) throws {
+        guard let status = try folder.metadata(entry.path) else { return add(.missing, entry.path, "it is gone") }
+        if status.kind == .link, try leadsToShared(entry.path, in: folder) {
+            linked.insert(entry.path)
+            return
+        }
+        switch (entry.kind, status.kind) {
+        case (.directory, .directory): compareMode(entry, status)
+        case (.link, .link):
+            let target = try folder.readLink(entry.path)
+            if target != entry.link { add(.edited, entry.path, "it leads to \(visible(target))") }
+        case (.file, .file):
+            compareMode(entry, status)
+            if status.size != entry.size {
+                add(.edited, entry.path, "it has \(status.size) bytes, not \(entry.size)")
+            } else if try folder.digest(of: entry.path).digest != entry.digest {
+                add(.edited, entry.path, "its content is another")
+            }
+        default: add(.edited, entry.path, "it is no \(entry.kind.rawValue) any more")
+        }
+    }
+
+    private mutating func compareMode(_ entry: ManifestEntry, _ status: ArtifactKit.Status) {
+        // A hook script that the artifact does not make executable is made so in the release.
+        guard status.mode != entry.mode, !(scripts.contains(entry.path) && status.mode == 0o755) else { return }
+        let octal = { (mode: UInt16) in String(mode, radix: 8) }
+        add(.mode, entry.path, "its mode is \(octal(status.mode)), not \(octal(entry.mode))")
+    }
+
+    private func isBelowLink(_ path: [UInt8]) -> Bool {
+        linked.contains { path.count > $0.count && path.starts(with: $0) && path[$0.count] == UInt8(ascii: "/") }
+    }
+
+    private func leadsToShared(_ path: [UInt8], in folder: Directory) throws -> Bool {
+        try folder.readLink(path) == Array(shared.utf8) + path
+    }
+
+    /// What is there and was not in the artifact; of a folder that is new only the folder.
+    private mutating func findExtras(in folder: Directory, _ manifest: Manifest) throws {
+        var folders: [[UInt8]] = [[]]
+        while let above = folders.popLast() {
+            let directory = above.isEmpty ? folder : try folder.open(above)
+            for (name, kind) in try directory.entries() {
+                let path = above.isEmpty ? name : above + [UInt8(ascii: "/")] + name
+                if kind == .link, try leadsToShared(path, in: folder) { continue }
+                if manifest[path] != nil {
+                    if kind == .directory { folders.append(path) }
+                } else if kind == .directory, try holdsSharedLinksOnly(path, in: folder) {
+                    continue
+                } else {
+                    add(.extra, path, "it was not in the artifact")
+                }
+            }
+        }
+    }
+
+    /// A folder that was made for the sake of a shared file in it.
+    private func holdsSharedLinksOnly(_ path: [UInt8], in folder: Directory) throws -> Bool {
+        let entries = try folder.open(path).entries()
+        return try !entries.isEmpty
+            && entries.allSatisfy { name, kind in
+                let inner = path + [UInt8(ascii: "/")] + name
+                return switch kind {
+                case .link: try leadsToShared(inner, in: folder)
+                case .directory: try holdsSharedLinksOnly(inner, in: folder)
+                default: false
+                }
+            }
+    }
+
+    private static func scripts(_ release: String, in target: Directory, _ path: String) -> Set<[UInt8]> {
+        let hasBundle = (try? target.metadata(Array(".shipit/bundles/\(release)".utf8))) ?? nil
+        // With a bundle the scripts run from there; a broken appspec is the deployment's error to report.
+        guard hasBundle == nil, let appspec = try? ReleaseFolder.appspec(in: "\(path)/releases/\(release)", { _ in })
+        else {
+            return []
+        }
+        return Set(appspec.hooks.values.joined().map { Array($0.location.utf8) })
+    }
+}

@@ -1,0 +1,46 @@
+import ArtifactKit
+
+/// What is live in an environment's target, compared with the manifest of its release.
+public struct Verification: Hashable, Sendable {
+    public let environment: String
+    public let target: String
+    /// The live release; nil when nothing is live there.
+    public let release: String?
+    public let differences: [ReleaseCheck.Difference]
+
+    /// What is live was edited, or some of it is gone.
+    public var isDamaged: Bool { differences.contains { $0.kind != .extra } }
+
+    /// One for each target of the environment, or of all of them.
+    public static func of(_ app: App, environment name: String?) throws -> [Verification] {
+        let environments = try name.map { [try app.environment($0)] } ?? app.pipeline.environments
+        return try environments.flatMap { environment in
+            try environment.targets.map { try Verification(environment.name, $0) }
+        }
+    }
+
+    private init(_ environment: String, _ path: String) throws {
+        self.environment = environment
+        target = path
+        guard FileSystem.isFolder("\(path)/.shipit"), let live = try Target.live(in: try Directory(path: path), path)
+        else {
+            release = nil
+            differences = []
+            return
+        }
+        let root = try Directory(path: path)
+        release = live
+        guard FileSystem.isFolder("\(path)/releases/\(live)") else {
+            let gone = ReleaseCheck.Difference(
+                kind: .missing, path: "releases/\(live)", what: "the live release is gone")
+            differences = [gone]
+            return
+        }
+        guard let check = try ReleaseCheck(live, in: root, path) else {
+            throw ShipitError(
+                .failure, "the manifest of \(path)/releases/\(live) is gone",
+                hint: "shipit promote \(live.drop { $0 != "-" }.dropFirst()) --to \(environment) deploys it again")
+        }
+        differences = check.differences
+    }
+}

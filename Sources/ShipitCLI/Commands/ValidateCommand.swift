@@ -1,0 +1,74 @@
+import ArgumentParser
+import Foundation
+import Shipit
+
+struct ValidateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "validate", abstract: "Judge pipeline.yml, buildspec.yml and appspec.yml before they are pushed.",
+        discussion: """
+            A file is judged by itself; a folder or a revision together with everything that its files name. Errors end with
+            65, warnings alone with 0. A file or a folder needs no app.
+
+            EXAMPLE
+              shipit validate .
+              shipit validate /var/lib/shipit/apps/blog/pipeline.yml
+              shipit validate main --app blog
+            """)
+
+    @Argument(help: "A file, a folder, or a revision of an app.") var what = "."
+    @Option(
+        name: .long, help: "What the file is, when its name does not say so: pipeline, buildspec or appspec.",
+        transform: Self.kind)
+    var kind: Validation.Kind?
+    @OptionGroup var json: JSONOption
+    @OptionGroup var options: Options
+
+    func run() throws {
+        let terminal = Terminal()
+        let validation = try judge(terminal)
+        if json.json {
+            terminal.answer([
+                "files": .array(validation.files.map(JSON.string)),
+                "diagnostics": .array(
+                    validation.diagnostics.map {
+                        [
+                            "severity": .string($0.severity.rawValue), "file": .string($0.file), "line": JSON($0.line),
+                            "column": JSON($0.column), "message": .string($0.message),
+                        ]
+                    }),
+            ])
+        } else {
+            for diagnostic in validation.diagnostics {
+                terminal.answer(diagnostic.severity == .error ? "error: \(diagnostic)" : "\(diagnostic)")
+            }
+            let errors = validation.diagnostics.count { $0.severity == .error }
+            let warnings = validation.diagnostics.count - errors
+            let verdict = errors + warnings == 0 ? "nothing is wrong" : "errors: \(errors), warnings: \(warnings)"
+            terminal.say("\(validation.files.joined(separator: ", ")): \(verdict)")
+        }
+        if validation.hasErrors { throw Ending(status: 65) }
+    }
+
+    private static func kind(_ word: String) throws -> Validation.Kind {
+        guard let kind = Validation.Kind(rawValue: word) else {
+            throw ValidationError("--kind wants pipeline, buildspec or appspec")
+        }
+        return kind
+    }
+
+    private func judge(_ terminal: Terminal) throws -> Validation {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: what, isDirectory: &isFolder) {
+            if !isFolder.boolValue { return try Validation(file: what, kind: kind) }
+            return try Validation(directory: what)
+        }
+        if kind != nil || what.contains("/") && what.hasSuffix("ml") {
+            throw ShipitError(.unavailable, "there is no file \(visibleLine(what))")
+        }
+        let installation = try options.installation()
+        let app = try options.chosenApp(installation)
+        let (revision, reading) = try RevisionResolver(installation, app).resolve(what)
+        if let reading { terminal.say(reading) }
+        return try Validation(revision: revision, of: app)
+    }
+}

@@ -1,0 +1,62 @@
+import ArgumentParser
+import Shipit
+
+struct VerifyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Compare what is live on disk with its manifest.",
+        discussion: """
+            Names files that were edited by hand, are missing, or were added since. Ends with 1 if any was edited or is
+            missing; an added file may be a hook script's.
+
+            EXAMPLE
+              shipit verify production
+            """)
+
+    @Argument(help: "The environment (default: all).") var environment: String?
+    @OptionGroup var json: JSONOption
+    @OptionGroup var options: Options
+
+    func run() throws {
+        let terminal = Terminal()
+        let app = try options.chosenApp(try options.installation())
+        let results = try Verification.of(app, environment: environment)
+        if json.json {
+            terminal.answer(.array(results.map(\.json)))
+        } else {
+            for result in results { Self.show(result, app, terminal) }
+        }
+        if results.contains(where: \.isDamaged) { throw Ending(status: 1) }
+    }
+
+    private static func show(_ result: Verification, _ app: App, _ terminal: Terminal) {
+        guard let release = result.release else {
+            terminal.answer("\(result.environment): nothing is live in \(result.target)")
+            return
+        }
+        let verdict =
+            result.isDamaged
+            ? terminal.painted("not as it was deployed", .red) : terminal.painted("as it was deployed", .green)
+        terminal.answer("\(result.environment): \(result.target), release \(release): \(verdict)")
+        for difference in result.differences {
+            terminal.answer("  \(difference.kind.rawValue): \(difference.path): \(difference.what)")
+        }
+        if result.isDamaged {
+            let revision = release.drop { $0 != "-" }.dropFirst()
+            terminal.say(
+                "  hint: shipit promote \(revision) --to \(result.environment) --app \(app.name) deploys it again")
+        }
+    }
+}
+
+extension Verification {
+    fileprivate var json: JSON {
+        [
+            "environment": .string(environment), "target": .string(target), "release": JSON(release),
+            "damaged": .bool(isDamaged),
+            "differences": .array(
+                differences.map {
+                    ["kind": .string($0.kind.rawValue), "path": .string($0.path), "what": .string($0.what)]
+                }),
+        ]
+    }
+}
