@@ -13,8 +13,8 @@ extension SpoolFile {
     /// Takes a push out of the spool for good; one that is gone already is no error.
     public static func remove(_ id: String, in directory: String) throws(SpoolError) {
         let folder = try SpoolFolder(opening: directory)
-        guard try folder.remove(name(of: id)) else { return }
-        try folder.synchronize()
+        // Not synced: a file that comes back after a power cut was taken in, and taking it in again changes nothing.
+        _ = try folder.remove(name(of: id))
     }
 
     /// Removes what killed hooks left behind; a file still being written is younger than any sensible age.

@@ -39,7 +39,9 @@ struct ArtifactStore: Sendable {
             digest: summary.digest, size: summary.size, provenance: provenance, manifest: summary.manifest)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        try FileSystem.write("\(folder)/\(descriptionName(of: file))", Array(try encoder.encode(description)), mode: 0o600)
+        // The sync of the folder below covers both names.
+        let name = "\(folder)/\(descriptionName(of: file))"
+        try FileSystem.write(name, Array(try encoder.encode(description)), mode: 0o600, syncFolder: false)
         try Failpoint.packBeforeRename.reach()
         guard rename(aside, "\(folder)/\(file)") == 0 else {
             throw ShipitError(.failure, "could not rename \(aside): \(systemReason(errno))")

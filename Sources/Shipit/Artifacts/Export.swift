@@ -29,12 +29,15 @@ struct Export {
     /// The tarball straight from git's objects, for a revision that has no build.
     func pack(into path: String) throws -> TarballSummary {
         let writer = try TarballWriter(at: path, modificationTime: max(0, commit.committer.seconds))
+        let files = entries.filter { $0.kind == .file || $0.kind == .executable }
+        let ahead = BlobReadAhead(files.map(\.id), in: repository.path)
+        defer { ahead.stop() }
         for entry in entries {
             switch entry.kind {
             case .directory, .submodule: try writer.addDirectory(entry.path)
             case .link: try writer.addLink(entry.path, target: try link(entry))
             case .file, .executable:
-                let (size, read) = try content(of: entry)
+                let (size, read) = try content(of: entry, as: try ahead.next())
                 try writer.addFile(entry.path, executable: entry.kind == .executable, size: size, read)
             }
         }
@@ -43,6 +46,9 @@ struct Export {
 
     /// The tree as files, for a build to work in; owned by `user` when there is one.
     func write(into directory: Directory, for user: User?) throws {
+        let files = entries.filter { $0.kind == .file || $0.kind == .executable }
+        let ahead = BlobReadAhead(files.map(\.id), in: repository.path)
+        defer { ahead.stop() }
         for entry in entries {
             switch entry.kind {
             case .directory, .submodule:
@@ -51,7 +57,7 @@ struct Export {
             case .link:
                 try directory.createLink(entry.path, target: try link(entry))
             case .file, .executable:
-                let (_, read) = try content(of: entry)
+                let (_, read) = try content(of: entry, as: try ahead.next())
                 let writer = try directory.createFile(entry.path, mode: entry.kind == .executable ? 0o755 : 0o644)
                 try read { try writer.write($0) }
                 try writer.close()
@@ -69,18 +75,20 @@ struct Export {
     private typealias Reader = ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
 
     /// The size and the bytes of a file; a pointer to a large file becomes the large file when it is at hand.
-    private func content(of entry: TreeEntry) throws -> (size: Int64, read: Reader) {
-        let size = try repository.blobSize(entry.id)
-        if size < 1024, let pointer = Repository.lfsPointer(in: try repository.blob(entry.id)) {
-            guard let path = repository.lfsObjectPath(oid: pointer.oid) else {
-                throw ShipitError(
-                    .failure,
-                    "\(visible(entry.path)) is a Git LFS pointer, and its object \(pointer.oid.prefix(12)) is not in the repository",
-                    hint: "git lfs push --all to this repository's lfs/objects, or commit the file itself")
-            }
-            return (pointer.size, { consume in try Self.readLarge(path, pointer, consume) })
+    private func content(of entry: TreeEntry, as blob: BlobReadAhead.Blob) throws -> (size: Int64, read: Reader) {
+        guard case .bytes(let bytes) = blob else {
+            return (try repository.blobSize(entry.id), { consume in try repository.readBlob(entry.id, consume) })
         }
-        return (size, { consume in try repository.readBlob(entry.id, consume) })
+        guard bytes.count < 1024, let pointer = Repository.lfsPointer(in: bytes) else {
+            return (Int64(bytes.count), { consume in try bytes.withUnsafeBytes(consume) })
+        }
+        guard let path = repository.lfsObjectPath(oid: pointer.oid) else {
+            throw ShipitError(
+                .failure,
+                "\(visible(entry.path)) is a Git LFS pointer, and its object \(pointer.oid.prefix(12)) is not in the repository",
+                hint: "git lfs push --all to this repository's lfs/objects, or commit the file itself")
+        }
+        return (pointer.size, { consume in try Self.readLarge(path, pointer, consume) })
     }
 
     private static func readLarge(

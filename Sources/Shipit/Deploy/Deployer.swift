@@ -33,7 +33,8 @@ struct Deployer: Sendable {
         }
         do {
             for stage in stages { try await bringLive(stage, cancellation) }
-            for stage in stages { try stage.target.write(result(stage, .succeeded)) }
+            // Lost to a power cut before the ledger knows: then it is put back and done again.
+            for stage in stages { try stage.target.write(result(stage, .succeeded), sync: false) }
             try Failpoint.deployResultWritten.reach()
         } catch {
             throw await afterFailure(failure(error), stages)
@@ -61,10 +62,31 @@ struct Deployer: Sendable {
         return failure
     }
 
+    /// Everything that can go wrong before anybody notices: all targets are ready, checked, journalled and on the disk.
     private func prepare() throws -> [Stage] {
-        try plan.targets.map { path in
-            let target = try Target(path, for: plan)
-            let hooks = HookRunner(plan: plan, target: path, log: log, announce: announce)
+        var stages: [Stage] = []
+        do {
+            for path in plan.targets {
+                let target = try Target(path, for: plan)
+                stages.append(try prepare(target))
+            }
+            var synced: Set<UInt64> = []
+            for stage in stages where plan.kind == .install {
+                let device = try stage.target.root.status().device
+                if synced.insert(device).inserted { try stage.target.root.syncFileSystem() }
+            }
+        } catch {
+            // A release that was never live is of no use; a leftover is removed by the next deployment or by gc.
+            if plan.kind == .install { for stage in stages { try? stage.target.removeRelease(plan.release) } }
+            throw error
+        }
+        try Failpoint.deployJournalled.reach()
+        return stages
+    }
+
+    private func prepare(_ target: Target) throws -> Stage {
+        let hooks = HookRunner(plan: plan, target: target.path, log: log, announce: announce)
+        do {
             let prepared = try ReleaseFolder(target: target, plan: plan, say: { log.say($0) }).prepare()
             let release = HookRunner.Release(
                 name: plan.release, path: target.path(of: plan.release), bundle: try target.bundle(of: plan.release),
@@ -74,7 +96,13 @@ struct Deployer: Sendable {
                 ? [.beforeInstall, .afterInstall, .applicationStart, .validateService]
                 : [.applicationStart, .validateService]
             try hooks.check(release, events)
-            return Stage(target: target, release: release, previous: try previous(target, hooks), hooks: hooks)
+            let stage = Stage(target: target, release: release, previous: try previous(target, hooks), hooks: hooks)
+            // A new release comes with a sync of the file system; one that was there comes with none.
+            try target.write(result(stage, .began), sync: plan.kind == .reactivate)
+            return stage
+        } catch {
+            if plan.kind == .install { try? target.removeRelease(plan.release) }  // as in prepare()
+            throw error
         }
     }
 
@@ -99,8 +127,6 @@ struct Deployer: Sendable {
             try target.write(journal)
         }
         try cancellation.check()
-        try journalled { _ in }
-        try Failpoint.deployJournalled.reach()
         if let previous = stage.previous {
             try await hooks.run(.applicationStop, of: previous, cancellation) { try journalled { $0.stopBegan = true } }
         }
@@ -208,9 +234,7 @@ struct Deployer: Sendable {
     /// Makes what was live in a target live again, as far as this attempt touched it, and takes its release away.
     private func putBack(_ target: Target) async throws {
         try Failpoint.putBackBegan.reach()
-        guard let began = try target.result(of: plan.deployment), began.token == plan.token,
-            began.state == .began || began.state == .succeeded
-        else {
+        guard let began = try journal(of: target), began.state == .began || began.state == .succeeded else {
             ProcessSweep.end(marked: plan.mark)
             if plan.kind == .install, try target.live() != plan.release { try? target.removeRelease(plan.release) }
             return
@@ -238,6 +262,17 @@ struct Deployer: Sendable {
         try target.write(began.with(.putBack))
         // The failed release is of no use to anybody; a leftover is removed by the next deployment or by gc.
         if plan.kind == .install { try? target.removeRelease(plan.release) }
+    }
+
+    /// What this attempt wrote; where that is lost or of an earlier attempt, what the live release tells.
+    private func journal(of target: Target) throws -> TargetResult? {
+        if let result = try target.result(of: plan.deployment), result.token == plan.token { return result }
+        guard plan.kind == .install, try target.live() == plan.release else { return nil }
+        var result = TargetResult(
+            deployment: plan.deployment, token: plan.token, state: .began, from: plan.previousRelease, to: plan.release)
+        result.stopBegan = true
+        result.startBegan = true
+        return result
     }
 
     private func release(_ name: String, in target: Target) throws -> HookRunner.Release {

@@ -22,6 +22,8 @@ public struct DeploymentPlan: Hashable, Sendable, Codable {
     public var attempt: Int
     public var revision: Revision
     public var previousRevision: Revision?
+    /// The release that the ledger calls live.
+    public var previousRelease: String?
     /// The release's folder: its number and its revision.
     public var release: String
     public var artifact: ArtifactPlace?

@@ -3,7 +3,9 @@ import FoundationEssentials
 import GitKit
 import Glibc
 
-/// Fills a release's folder from the artifact, aside, and gives it its name when it is complete and on the disk.
+/// Fills a release's folder from the artifact, aside, and gives it its name when it is complete.
+///
+/// Whoever makes it live syncs the file system first: one wait for all targets there instead of one a file.
 struct ReleaseFolder {
     let target: Target
     let plan: DeploymentPlan
@@ -42,7 +44,7 @@ struct ReleaseFolder {
         return Prepared(appspec: appspec, manifest: manifest)
     }
 
-    /// Links, owner, disk, name: in this order, so that what has the name is complete and stays so.
+    /// Links, owner, name: in this order, so that what has the name is complete.
     private func finish(_ folder: String, _ manifest: Manifest) throws {
         let release = try target.own.open(Array(folder.utf8))
         try linkShared(in: release)
@@ -51,10 +53,7 @@ struct ReleaseFolder {
         encoder.outputFormatting = [.withoutEscapingSlashes]
         try target.own.writeAtomically(
             Array("manifests/\(plan.release).json".utf8), Array(try encoder.encode(manifest)), sync: false)
-        // One sync of the file system instead of one a file: 2,000 files take one wait.
-        try target.root.syncFileSystem()
         try target.root.rename(Array(".shipit/\(folder)".utf8), to: Array("releases/\(plan.release)".utf8))
-        try target.root.open(Array("releases".utf8)).sync()
     }
 
     private func makeFolder(_ name: String) throws -> Directory {

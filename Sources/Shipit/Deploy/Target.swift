@@ -61,7 +61,8 @@ final class Target {
         }
         try checkToken()
         let text = Array("\(token)\n".utf8)
-        guard pwrite(lock, text, text.count, 0) == text.count, ftruncate(lock, off_t(text.count)) == 0, fsync(lock) == 0
+        // Not synced: the fence keeps out processes, and no process outlives a power cut.
+        guard pwrite(lock, text, text.count, 0) == text.count, ftruncate(lock, off_t(text.count)) == 0
         else { throw ShipitError(.failure, "could not write the lock of \(path): \(systemReason(errno))") }
     }
 
@@ -179,15 +180,20 @@ final class Target {
 
     // MARK: Results
 
+    /// Nil when there is none, or when a power cut left one that cannot be read.
     func result(of deployment: Int64) throws -> TargetResult? {
         let name = Array("results/\(deployment).json".utf8)
         guard try own.metadata(name) != nil else { return nil }
-        return try JSONDecoder().decode(TargetResult.self, from: Data(try own.readFile(name, limit: 64 << 10)))
+        let bytes = Data(try own.readFile(name, limit: 64 << 10))
+        // What to do without it is the caller's to know: it looks at what is live.
+        return try? JSONDecoder().decode(TargetResult.self, from: bytes)
     }
 
-    func write(_ result: TargetResult) throws {
+    /// `sync: false` only when a sync of the file system follows before anybody can see an effect, or when losing the
+    /// result to a power cut just means that the deployment is done again.
+    func write(_ result: TargetResult, sync: Bool = true) throws {
         let bytes = Array(try JSONEncoder().encode(result))
-        try own.writeAtomically(Array("results/\(result.deployment).json".utf8), bytes)
+        try own.writeAtomically(Array("results/\(result.deployment).json".utf8), bytes, sync: sync)
     }
 
     /// Keeps the newest results; the ledger has them all.

@@ -84,6 +84,9 @@ struct DeployJob: Sendable {
             kind: deployment.kind == .rollback ? .reactivate : .install,
             owner: TargetOwner(app: run.app, environment: job.name, home: home.path), run: run.id, attempt: job.attempt,
             revision: deployment.revision, previousRevision: previous?.revision,
+            previousRelease: previous.flatMap { deployment in
+                deployment.release.map { ReleaseName.of($0, deployment.revision) }
+            },
             release: ReleaseName.of(number, deployment.revision),
             artifact: deployment.kind == .rollback ? nil : place, targets: environment.targets,
             shared: environment.shared, health: environment.health, putsBack: environment.onFailure == .rollback,

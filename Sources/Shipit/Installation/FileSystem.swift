@@ -48,7 +48,7 @@ enum FileSystem {
     }
 
     /// Writes aside, syncs the file, renames, syncs the folder: after a power cut it is the old file or the new one.
-    static func write(_ path: String, _ bytes: [UInt8], mode: mode_t, sync: Bool = true) throws {
+    static func write(_ path: String, _ bytes: [UInt8], mode: mode_t, sync: Bool = true, syncFolder: Bool = true) throws {
         let aside = "\(path).aside-\(getpid())"
         unlink(aside)
         let descriptor = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
@@ -69,7 +69,7 @@ enum FileSystem {
         }
         if sync, fsync(descriptor) != 0 { throw failed("sync") }
         guard rename(aside, path) == 0 else { throw failed("rename") }
-        if sync { try syncFolder(of: path) }
+        if sync, syncFolder { try self.syncFolder(of: path) }
     }
 
     static func syncFolder(of path: String) throws {
