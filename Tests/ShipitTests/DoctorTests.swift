@@ -4,7 +4,7 @@ import Testing
 
 @testable import Shipit
 
-struct DoctorTests {
+@Suite(.serialized) struct DoctorTests {
     private func examine(_ blog: ShippedBlog) async throws -> [Doctor.Item] {
         try await Doctor(home: blog.home, installation: try blog.installation(), program: ShippedBlog.program).examine()
     }
@@ -93,6 +93,16 @@ struct DoctorTests {
             Set(try FileManager.default.contentsOfDirectory(atPath: releases).map { $0.prefix(2) }) == ["2-", "3-"])
         #expect(try blog.shipit("gc").contains("0 removed"))
         #expect(try await blog.fsck().check().findings == [])
+    }
+
+    @Test func `an artifact that retention let go is missed by nobody`() async throws {
+        let blog = try ShippedBlog(pushes: Retention.spareArtifacts + 3) {
+            $0.replacing("/srv/staging\"]", with: "/srv/staging\"]\n    keep: 0")
+        }
+        let first = try #require(try blog.installation().ledger.artifacts(app: "blog").last)
+        #expect(!FileManager.default.fileExists(atPath: blog.home.artifact("blog", first.file)))
+        #expect(try await blog.fsck().check().findings == [])
+        #expect(try blog.shipit("gc").contains("0 removed"))
     }
 
     @Test func `verify names what was edited, what is missing and what is new`() throws {

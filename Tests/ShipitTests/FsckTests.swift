@@ -25,7 +25,8 @@ struct Damage: Sendable, CustomTestStringConvertible {
     }
 }
 
-struct FsckTests {
+// One after the other: each has a whole installation, and waits for programs on a thread that others need.
+@Suite(.serialized) struct FsckTests {
     @Test(arguments: repositoryDamage + homeDamage + artifactDamage + targetDamage)
     func `damage is found, mended when it can be, and mended once`(damage: Damage) async throws {
         let blog = try ShippedBlog()

@@ -66,8 +66,8 @@ struct Retention: Sendable {
         }
     }
 
-    /// Artifacts that no release, no open run and no recent run needs.
-    func unneededArtifacts(of app: App) throws -> [Artifact] {
+    /// Artifacts that a release which stays was made of, or that an open run will deploy.
+    func neededArtifacts(of app: App) throws -> Set<Int64> {
         let ledger = installation.ledger
         var needed: Set<Int64> = []
         for environment in app.pipeline.environments {
@@ -79,7 +79,19 @@ struct Retention: Sendable {
             }
         }
         for open in try ledger.openRuns(app: app.name) { needed.formUnion(open.jobs.compactMap(\.artifact)) }
-        let spare = try ledger.artifacts(app: app.name).filter { !needed.contains($0.id) }
+        return needed
+    }
+
+    /// Artifacts that may go: beyond the newest of those that nothing needs.
+    ///
+    /// The ledger remembers what was deployed, so some that it names were let go long ago.
+    func unneededArtifacts(of app: App) throws -> [Artifact] {
+        let needed = try neededArtifacts(of: app)
+        let deployed = try installation.ledger.deployedArtifacts(of: app.name)
+        let spare = try installation.ledger.artifacts(app: app.name).filter { artifact in
+            let isThere = FileSystem.exists(installation.home.artifact(app.name, artifact.file))
+            return !needed.contains(artifact.id) && (isThere || !deployed.contains(artifact.id))
+        }
         return Array(spare.dropFirst(Self.spareArtifacts))
     }
 

@@ -88,6 +88,7 @@ public final class Worker: Service {
         ArtifactStore.sweep(installation.home)
         for left in Workspaces.sweep(installation.home.work) { logger.warning("a workspace could not be removed: \(left)") }
         try await Recovery(installation: installation, worker: id, logger: logger).run()
+        await showWhatIsLive()
         let obstacle = SandboxObstacle()
         let intaking = Intaking(installation) { logger.info("\($0)") }
         try await withThrowingDiscardingTaskGroup { group in
@@ -251,6 +252,17 @@ public final class Worker: Service {
         _ = try Directory(creating: folder, mode: 0o700)
         let secrets = try installation.environmentFile(job.app, job.name).secrets
         return try LogFile(at: installation.home.log(job.run, job.name), masker: Masker(secrets: secrets))
+    }
+
+    /// What a worker that died after a deployment had not come to.
+    private func showWhatIsLive() async {
+        for app in installation.apps().apps {
+            do {
+                try await StateReferences(installation: installation).update(app)
+            } catch {
+                logger.warning("the references of \(app.name): \(error)")
+            }
+        }
     }
 
     /// Old releases, and the references that show what is live: after the deployment, never part of it.

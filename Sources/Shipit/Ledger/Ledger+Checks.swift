@@ -58,6 +58,13 @@ extension Ledger {
         }
     }
 
+    /// Those whose rows stay when their files go.
+    func deployedArtifacts(of app: String) throws -> Set<Int64> {
+        try read { db in
+            Set(try Int64.fetchAll(db, sql: "SELECT artifact FROM deployment WHERE app = ?", arguments: [app]))
+        }
+    }
+
     /// The highest token that was given out.
     func fence() throws -> Int64 { try read { try Int64.fetchOne($0, sql: "SELECT max(token) FROM fence") ?? 0 } }
 

@@ -8,7 +8,14 @@ extension Inspection {
     mutating func inspectArtifacts(of app: App) throws {
         let folder = installation.home.artifacts(app.name)
         let artifacts = try installation.ledger.artifacts(app: app.name)
-        for artifact in artifacts { inspect(artifact, in: folder) }
+        let needed = try Retention(installation: installation).neededArtifacts(of: app)
+        let deployed = try installation.ledger.deployedArtifacts(of: app.name)
+        for artifact in artifacts {
+            // Retention lets the file go, and the ledger remembers what was deployed.
+            let mayBeGone = deployed.contains(artifact.id) && !needed.contains(artifact.id)
+            if mayBeGone, !FileSystem.exists("\(folder)/\(artifact.file)") { continue }
+            inspect(artifact, in: folder)
+        }
         // A build writes aside, and names the tarball before the ledger has it.
         guard !isBusy else { return }
         let known = Set(artifacts.flatMap { [$0.file, "\($0.file.dropLast(".tar.zst".count)).json"] })
