@@ -18,10 +18,4 @@ enum HookEnvironment {
             Variable.value("GIT_PUSH_OPTION_\(index)").map { Array($0.prefix(Push.maximumOptionSize)) }
         }
     }
-
-    static func nanoseconds(of clock: clockid_t) -> Int64 {
-        var time = timespec()
-        clock_gettime(clock, &time)
-        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
-    }
 }

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Spool
 
@@ -62,8 +63,8 @@ struct Receiver {
         try Failpoint.afterSync.reach()
         let push = Push(
             repository: repository.path,
-            receivedAtNanoseconds: HookEnvironment.nanoseconds(of: CLOCK_REALTIME),
-            sequence: HookEnvironment.nanoseconds(of: CLOCK_BOOTTIME),
+            receivedAtNanoseconds: linux_nanoseconds(CLOCK_REALTIME),
+            sequence: linux_nanoseconds(CLOCK_BOOTTIME),
             claims: HookEnvironment.claims,
             options: HookEnvironment.options,
             updates: input.updates)

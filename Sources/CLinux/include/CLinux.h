@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 /* System calls that Swift cannot reach: variadic ones, and those without a Glibc wrapper.
@@ -63,6 +64,13 @@ static inline char **linux_environment(void) { return environ; }
 int linux_spawn_add_chdir(void *actions, const char *path);
 int linux_spawn_add_close_from(void *actions, int first);
 short linux_spawn_new_session(void);
+
+/* What a clock shows. In C, because Swift's timespec has another defining module in a static build. */
+static inline int64_t linux_nanoseconds(clockid_t clock) {
+    struct timespec now = {0};
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
 
 static const uint64_t LINUX_RESOLVE_BENEATH = RESOLVE_BENEATH;
 static const uint64_t LINUX_RESOLVE_NO_SYMLINKS = RESOLVE_NO_SYMLINKS;

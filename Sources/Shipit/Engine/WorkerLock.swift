@@ -60,9 +60,5 @@ enum Boot {
         return text.map { String($0.prefix { !$0.isNewline }) } ?? ""
     }()
 
-    static var milliseconds: Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_BOOTTIME, &time)
-        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
-    }
+    static var milliseconds: Int64 { linux_nanoseconds(CLOCK_BOOTTIME) / 1_000_000 }
 }

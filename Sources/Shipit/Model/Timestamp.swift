@@ -1,5 +1,5 @@
-public import FoundationEssentials
 import CLinux
+public import FoundationEssentials
 import Glibc
 
 /// Wall time for people, in milliseconds since 1970; never used for order or for durations.
@@ -8,11 +8,7 @@ public struct Timestamp: Hashable, Sendable, Codable, Comparable {
 
     public init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
-    public static var now: Timestamp {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
-    }
+    public static var now: Timestamp { Timestamp(milliseconds: linux_nanoseconds(CLOCK_REALTIME) / 1_000_000) }
 
     public init(from decoder: any Decoder) throws {
         milliseconds = try decoder.singleValueContainer().decode(Int64.self)
