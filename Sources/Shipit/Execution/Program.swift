@@ -99,16 +99,23 @@ public enum Program {
         if let mark = command.mark { environment["SHIPIT_MARK"] = mark }
         var options = PlatformOptions()
         options.createSession = true
-        if let user = command.user, user.uid != geteuid() {
-            options.userID = user.uid
-            options.groupID = user.gid
-            options.supplementaryGroups = user.groups
-        }
+        let (program, arguments) = asUser(command)
         return Configuration(
-            executable: .path(FilePath(command.program)), arguments: Arguments(command.arguments),
+            executable: .path(FilePath(program)), arguments: Arguments(arguments),
             // Ended by a zero: Subprocess 1.0 hands the bytes to strdup as they are.
             environment: .custom(environment.sorted { $0.key < $1.key }.map { Array("\($0.key)=\($0.value)\0".utf8) }),
             workingDirectory: FilePath(command.directory), platformOptions: options)
+    }
+
+    /// setpriv changes the user, and then becomes the program.
+    ///
+    /// Subprocess 1.0 could do it, but after a raw clone: glibc's setgroups then waits for threads that the child does
+    /// not have, and the child hangs for ever.
+    private static func asUser(_ command: Command) -> (program: String, arguments: [String]) {
+        guard let user = command.user, user.uid != geteuid() else { return (command.program, command.arguments) }
+        let groups = Set(user.groups + [user.gid]).sorted().map(String.init).joined(separator: ",")
+        let change = ["--reuid=\(user.uid)", "--regid=\(user.gid)", "--groups=\(groups)", "--"]
+        return ("/usr/bin/setpriv", change + [command.program] + command.arguments)
     }
 
     private static func outcome(
