@@ -4,7 +4,9 @@ import GitKit
 import Shipit
 
 /// Follows a run that a command has just made, or prints its number; ends with the run's outcome.
-func follow(_ run: Int64, _ installation: Installation, detach: Bool) async throws {
+///
+/// A run that goes on is shown from `event`, the last one before the command.
+func follow(_ run: Int64, _ installation: Installation, after event: Int64 = 0, detach: Bool) async throws {
     let terminal = Terminal()
     try WorkerStarter.startIfNeeded(installation, program: OwnProgram.path)
     if detach {
@@ -12,7 +14,7 @@ func follow(_ run: Int64, _ installation: Installation, detach: Bool) async thro
         return
     }
     Interruption.explain("run \(run) goes on; shipit log \(run) -f follows it, shipit cancel \(run) stops it")
-    let status = try await Follower(installation: installation, terminal: terminal).follow([run])
+    let status = try await Follower(installation: installation, terminal: terminal).follow([run], after: event)
     if status != 0 { throw Ending(status: status) }
 }
 
@@ -66,8 +68,9 @@ struct PromoteCommand: AsyncParsableCommand {
         let app = try options.chosenApp(installation)
         let revision = try revision.map { try named($0, installation, app) }
         let promotion = try Promotion.choose(installation, app, revision: revision, to: to)
+        let event = try installation.ledger.lastEvent()
         let run = try promotion.perform(installation, app, reason: reason)
-        try await follow(run, installation, detach: following.detach)
+        try await follow(run, installation, after: event, detach: following.detach)
     }
 }
 
@@ -198,8 +201,9 @@ struct RetryCommand: AsyncParsableCommand {
             throw ShipitError(.busy, "\(job.name) is held by \(hold.by): \(hold.reason)", hint: "shipit unhold \(job.name)")
         }
         let policy = try installation.app(record.run.app).policy
+        let event = try installation.ledger.lastEvent()
         try installation.ledger.retry(job, by: installation.person, policy: policy)
-        try await follow(record.run.id, installation, detach: following.detach)
+        try await follow(record.run.id, installation, after: event, detach: following.detach)
     }
 }
 

@@ -10,11 +10,14 @@ struct Follower {
     var prefix = ""
 
     /// Follows until every run has ended or waits; gives the exit status that the worst of them stands for.
-    func follow(_ runs: [Int64]) async throws -> Int32 {
+    ///
+    /// Says nothing of what happened up to `event`, nor of what was live by then.
+    func follow(_ runs: [Int64], after event: Int64 = 0) async throws -> Int32 {
         let began = ContinuousClock.now
         let watch = try LedgerWatch(installation)
-        var cursor: Int64 = 0
+        var cursor = event
         var number = 0
+        let known = Set(event == 0 ? [] : try runs.flatMap { try jobsThatWentLive($0) }.map(\.id))
         var shown = Set<Int64>()
         for run in runs where shown.insert(run).inserted { try introduce(run) }
         while true {
@@ -26,7 +29,7 @@ struct Follower {
             }
             let records = try runs.compactMap { try installation.ledger.run($0) }
             if records.allSatisfy({ Self.isOver($0) }) {
-                return try records.map { try conclude($0) }.max() ?? 0
+                return try records.map { try conclude($0, known) }.max() ?? 0
             }
             await watch.wait(.seconds(1))
         }
@@ -34,6 +37,14 @@ struct Follower {
 
     /// Nothing more happens by itself: it ended, or it waits for a person.
     static func isOver(_ record: RunRecord) -> Bool { record.status.isFinal || record.status == .waiting }
+
+    private static func wentLive(_ record: RunRecord) -> [Job] {
+        record.jobs.filter { $0.kind == .deploy && $0.status == .succeeded }
+    }
+
+    private func jobsThatWentLive(_ run: Int64) throws -> [Job] {
+        try installation.ledger.run(run).map(Self.wentLive) ?? []
+    }
 
     private func introduce(_ id: Int64) throws {
         guard let record = try installation.ledger.run(id) else { return }
@@ -52,11 +63,12 @@ struct Follower {
     }
 
     /// Says the verdict and what to type next; gives the exit status.
-    private func conclude(_ record: RunRecord) throws -> Int32 {
+    private func conclude(_ record: RunRecord, _ known: Set<Int64>) throws -> Int32 {
         let run = record.run
         guard let job = record.jobs.last else { return 2 }
-        let live = record.jobs.filter { $0.kind == .deploy && $0.status == .succeeded }
-        for job in live { terminal.say("\(prefix)\(job.name) is live at \(run.revision.abbreviated())") }
+        for job in Self.wentLive(record) where !known.contains(job.id) {
+            terminal.say("\(prefix)\(job.name) is live at \(run.revision.abbreviated())")
+        }
         switch record.status {
         case .succeeded: return 0
         case .waiting:
