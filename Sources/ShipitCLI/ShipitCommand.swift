@@ -25,6 +25,7 @@ public struct ShipitCommand: AsyncParsableCommand {
                 name: "Set up",
                 subcommands: [
                     InitCommand.self, TemplateCommand.self, AppsCommand.self, RemoveCommand.self, EnvCommand.self,
+                    DemoCommand.self,
                 ]),
             CommandGroup(
                 name: "See",
