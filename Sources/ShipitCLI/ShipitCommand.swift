@@ -26,6 +26,7 @@ public struct ShipitCommand: AsyncParsableCommand {
                 subcommands: [
                     InitCommand.self, TemplateCommand.self, AppsCommand.self, RemoveCommand.self, EnvCommand.self,
                     ValidateCommand.self,
+                    DemoCommand.self,
                 ]),
             CommandGroup(
                 name: "See",

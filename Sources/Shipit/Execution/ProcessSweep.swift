@@ -26,6 +26,20 @@ enum ProcessSweep {
         }
     }
 
+    /// Processes that were started with the path of something in this folder in a variable; this one does not count.
+    static func processes(naming folder: String) -> [Int32] {
+        let wanted = Array("\(folder)/".utf8)
+        return everyone.filter { pid in
+            guard pid != getpid(), let environment = bytes(of: "/proc/\(pid)/environ") else { return false }
+            return environment.firstRange(of: wanted) != nil && !isZombie(pid)
+        }
+    }
+
+    /// The process was started with exactly this `NAME=value`.
+    static func environment(of pid: Int32, holds variable: String) -> Bool {
+        bytes(of: "/proc/\(pid)/environ")?.split(separator: 0).contains { $0.elementsEqual(variable.utf8) } ?? false
+    }
+
     static func signal(_ signal: Int32, marked mark: String) {
         for pid in processes(marked: mark) where pid != getpid() { kill(pid, signal) }
     }
