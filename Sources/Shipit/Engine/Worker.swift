@@ -173,7 +173,10 @@ public final class Worker: Service {
             if let deployment {
                 let deploy = DeployJob(
                     installation: installation, job: job, run: run, deployment: deployment, policy: policy, log: log)
-                try await deploy.perform(cancellation, began: began)
+                let failure = await deploy.perform(cancellation)
+                let duration = ContinuousClock.now - began
+                await record(job) { try deploy.record(failure, duration: duration) }
+                try Failpoint.deployAfterFinish.reach()
                 await tidyUp(after: job)
             } else {
                 let build = BuildJob(
@@ -185,6 +188,7 @@ public final class Worker: Service {
             await record(job) { try self.endCancelled(job, began) }
         } catch {
             let message = "\(error)"
+            logger.error("run \(job.run): \(job.name): \(message)")
             await record(job) {
                 // The log says it all; the reason is its first line.
                 try? self.openLog(job).say(message)  // the ledger has the reason even if the log cannot be written

@@ -5,7 +5,7 @@ extension Ledger {
     /// The deployment ended well: the environment's state, the next job and the events in one transaction.
     public func finishDeployment(_ job: Job, _ deployment: Deployment, duration: Duration, policy: Policy) throws {
         try write { db in
-            try db.end(job, Ending(.succeeded, duration: duration))
+            guard try db.end(job, Ending(.succeeded, duration: duration)) else { return }
             let environment = deployment.environment
             let live = try Int64.fetchOne(
                 db, sql: "SELECT live FROM environment WHERE app = ? AND name = ?", arguments: [job.app, environment])

@@ -110,7 +110,7 @@ extension Ledger {
     func finishBuild(_ job: Job, artifact: Int64, duration: Duration, policy: Policy) throws {
         try write { db in
             try db.execute(sql: "UPDATE job SET artifact = ? WHERE id = ?", arguments: [artifact, job.id])
-            try db.end(job, Ending(.succeeded, duration: duration))
+            guard try db.end(job, Ending(.succeeded, duration: duration)) else { return }
             if let first = policy.pipeline.environments.first {
                 try db.goOn(job.run, app: job.app, to: first, position: 1, artifact: artifact, policy, isFirst: true)
             }
@@ -187,7 +187,11 @@ extension Ledger {
 }
 
 extension Database {
-    func end(_ job: Job, _ ending: Ending) throws {
+    /// Ends a job once: what has ended stays as it ended, whatever is said later. False when it had ended.
+    @discardableResult
+    func end(_ job: Job, _ ending: Ending) throws -> Bool {
+        let status = try Status.fetchOne(self, sql: "SELECT status FROM job WHERE id = ?", arguments: [job.id])
+        guard let status, status.permits(ending.status) else { return false }
         try execute(
             sql: """
                 UPDATE job SET status = ?, waits = NULL, reason = ?, worker = NULL, ended_at = ?, duration = ?
@@ -207,6 +211,7 @@ extension Database {
             }
         let text = ending.reason.map { ": \($0)" } ?? ""
         try say(kind, app: job.app, run: job.run, job: job.id, "\(job.name) \(ending.status.rawValue)\(text)")
+        return true
     }
 
     func wait(_ job: Job, for wait: Job.Wait, _ reason: String) throws {
