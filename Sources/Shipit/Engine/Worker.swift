@@ -70,7 +70,7 @@ public final class Worker: Service {
     private var hasWork: Bool {
         if FileSystem.names(in: installation.home.spool).contains(where: { $0.hasSuffix(".push") }) { return true }
         // A ledger that cannot be read now is met again by whoever comes next.
-        return (try? installation.ledger.openJobs().isEmpty) == false
+        return (try? installation.ledger.hasWork()) ?? false
     }
 
     // MARK: Working

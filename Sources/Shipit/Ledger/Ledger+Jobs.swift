@@ -56,6 +56,19 @@ extension Ledger {
         }
     }
 
+    /// Whether a worker is needed: for a job, or for the end of a hold that a deployment waits for.
+    public func hasWork() throws -> Bool {
+        try read { db in
+            try Bool.fetchOne(
+                db,
+                sql: """
+                    SELECT EXISTS (SELECT 1 FROM job WHERE status IN ('queued', 'running')) OR EXISTS (
+                        SELECT 1 FROM job JOIN environment ON environment.app = job.app AND environment.name = job.name
+                        WHERE job.status = 'waiting' AND job.waits = 'hold' AND environment.hold_until IS NOT NULL)
+                    """) ?? false
+        }
+    }
+
     /// Takes a queued job; nil when it is not queued any more. A deployment gets its row, number and token here.
     public func take(_ job: Job, worker: Int64) throws -> (job: Job, deployment: Deployment?)? {
         try write { db in
