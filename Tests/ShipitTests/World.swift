@@ -220,19 +220,20 @@ final class World: Sendable {
 
     /// Waits until no worker of this world works any more.
     func settled() async throws {
-        try await eventually("the worker ends") { self.survivors().isEmpty }
+        // Each look reads something of every process of the machine.
+        try await eventually("the worker ends", every: .milliseconds(100)) { self.survivors().isEmpty }
     }
 }
 
 /// Waits for an event; the deadline only ends a test that would wait for ever.
 func eventually(
-    _ what: String, within limit: Duration = .seconds(60), sourceLocation: SourceLocation = #_sourceLocation,
+    _ what: String, within limit: Duration = .seconds(60), every pause: Duration = .milliseconds(20), sourceLocation: SourceLocation = #_sourceLocation,
     _ isSo: () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + limit
     while try await !isSo() {
         try #require(ContinuousClock.now < deadline, "\(what) within \(limit)", sourceLocation: sourceLocation)
-        try await Task.sleep(for: .milliseconds(20))
+        try await Task.sleep(for: pause)
     }
 }
 
