@@ -76,12 +76,17 @@ public final class Worker: Service {
     // MARK: Working
 
     private func work(holding lock: consuming WorkerLock) async throws {
+        // A worker takes its row away when it ends in order.
+        let followsDeath = try installation.ledger.lastWorker() != nil
         let id = try installation.ledger.registerWorker(
             pid: getpid(), startTicks: ProcessSweep.startTicks(of: getpid()) ?? 0, boot: Boot.id, beat: Boot.milliseconds)
         logger.info("worker \(id) begins", metadata: ["pid": "\(getpid())"])
         let logger = logger
         for left in Workspaces.sweep(installation.home.work) { logger.warning("a workspace could not be removed: \(left)") }
         try await Recovery(installation: installation, worker: id, logger: logger).run()
+        if followsDeath {
+            for app in installation.apps().apps { await tidyUp(app.name, "its worker died") { $0.pipeline.environments } }
+        }
         let obstacle = SandboxObstacle()
         let intaking = Intaking(installation) { logger.info("\($0)") }
         try await withThrowingDiscardingTaskGroup { group in
@@ -102,6 +107,11 @@ public final class Worker: Service {
                 if stay == .untilIdle, !isBusy, rhythm.trouble == nil, !intaking.isWaiting, !hasWork { break }
                 await watch.wait(rhythm.pause(isWaiting: intaking.isWaiting, isServing: stay == .always))
             }
+        }
+        do {
+            try installation.ledger.removeWorker(id)
+        } catch {
+            logger.warning("worker \(id) will count as dead: \(error)")
         }
         logger.info("worker \(id) ends")
         _ = consume lock
@@ -177,7 +187,7 @@ public final class Worker: Service {
                 let duration = ContinuousClock.now - began
                 await record(job) { try deploy.record(failure, duration: duration) }
                 try Failpoint.deployAfterFinish.reach()
-                await tidyUp(after: job)
+                await tidyUp(job.app, "run \(job.run)") { $0.pipeline.environment(job.name).map { [$0] } ?? [] }
             } else {
                 let build = BuildJob(
                     installation: installation, job: job, run: run, policy: policy, log: log,
@@ -251,18 +261,18 @@ public final class Worker: Service {
         return try LogFile(at: installation.home.log(job.run, job.name), masker: Masker(secrets: secrets))
     }
 
-    /// Old releases, and the references that show what is live: after the deployment, never part of it.
-    private func tidyUp(after job: Job) async {
+    /// The references that show what is live, and old releases: after the deployment, never part of it.
+    private func tidyUp(_ name: String, _ occasion: String, _ environments: (App) -> [EnvironmentPolicy]) async {
+        let logger = logger
         do {
-            let app = try installation.app(job.app)
-            let logger = logger
-            if let environment = app.pipeline.environment(job.name) {
+            let app = try installation.app(name)
+            try await StateReferences(installation: installation).update(app)
+            for environment in environments(app) {
                 _ = try Retention(installation: installation).prune(app, environment) { logger.warning("\($0)") }
             }
-            try await StateReferences(installation: installation).update(app)
             _ = try Retention(installation: installation).collect(app)
         } catch {
-            logger.warning("tidying up after run \(job.run): \(error)")
+            logger.warning("tidying up \(name) after \(occasion): \(error)")
         }
     }
 }

@@ -37,6 +37,11 @@ extension Ledger {
         try write { try $0.execute(sql: "UPDATE worker SET beat = ? WHERE id = ?", arguments: [beat, worker]) }
     }
 
+    /// It ended in order; the row of one that died stays.
+    public func removeWorker(_ id: Int64) throws {
+        try write { try $0.execute(sql: "DELETE FROM worker WHERE id = ?", arguments: [id]) }
+    }
+
     public func lastWorker() throws -> WorkerRecord? {
         try read { try WorkerRecord.fetchOne($0, sql: "SELECT * FROM worker ORDER BY id DESC LIMIT 1") }
     }
