@@ -42,17 +42,19 @@ func suggestion(for word: String, among words: [String]) -> String? {
     return best.distance <= max(1, min(3, word.count / 3)) ? best.word : nil
 }
 
+/// Letters to add, drop, change or swap with their neighbour.
 private func editDistance(_ a: String, _ b: String) -> Int {
     let a = Array(a.unicodeScalars.prefix(64)), b = Array(b.unicodeScalars.prefix(64))
+    var before: [Int] = []
     var row = Array(0...b.count)
     for (i, x) in a.enumerated() {
-        var diagonal = row[0]
-        row[0] = i + 1
+        var next = [i + 1]
         for (j, y) in b.enumerated() {
-            let above = row[j + 1]
-            row[j + 1] = min(above + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
-            diagonal = above
+            var best = min(row[j + 1] + 1, next[j] + 1, row[j] + (x == y ? 0 : 1))
+            if i > 0, j > 0, x == b[j - 1], a[i - 1] == y { best = min(best, before[j - 1] + 1) }
+            next.append(best)
         }
+        (before, row) = (row, next)
     }
     return row[b.count]
 }

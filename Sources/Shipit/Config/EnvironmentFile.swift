@@ -22,8 +22,9 @@ public struct EnvironmentFile: Hashable, Sendable {
 
     public init(parsing text: String, file: String) throws(Diagnostics) {
         var wrong: [Diagnostic] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let trimmed = line.drop(while: { $0 == " " || $0 == "\t" })
+        // By scalars: a Windows line end is one Character, and would not be found by its half.
+        for (index, line) in text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            let trimmed = Substring(line).drop(while: { $0 == " " || $0 == "\t" })
             if trimmed.isEmpty || trimmed.hasPrefix("#") || trimmed == "\r" { continue }
             let isSecret = trimmed.hasPrefix("secret ")
             let pair = isSecret ? trimmed.dropFirst("secret ".count) : trimmed

@@ -37,25 +37,22 @@ struct HTTPProbe: Hashable, Sendable {
         let code = getaddrinfo(host, port, &hints, &found)
         guard code == 0 else { return "\(host) is unknown: \(String(cString: gai_strerror(code)))" }
         defer { freeaddrinfo(found) }
+        let deadline = ContinuousClock.now + .seconds(seconds)
         var obstacle = "no address for \(host)"
         var next = found
         while let address = next {
             next = address.pointee.ai_next
-            guard let reason = ask(address.pointee, seconds) else { return nil }
+            guard let reason = ask(address.pointee, deadline) else { return nil }
             obstacle = reason
         }
         return obstacle
     }
 
-    private func ask(_ address: addrinfo, _ seconds: Double) -> String? {
+    private func ask(_ address: addrinfo, _ deadline: ContinuousClock.Instant) -> String? {
         let descriptor = socket(address.ai_family, address.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), address.ai_protocol)
         guard descriptor >= 0 else { return systemReason(errno) }
         defer { close(descriptor) }
-        // As struct timeval has it: seconds and microseconds.
-        var limit = [Int(seconds), Int((seconds - seconds.rounded(.down)) * 1e6)]
-        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
-            setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(2 * MemoryLayout<Int>.stride))
-        }
+        Self.limit(descriptor, deadline)
         guard connect(descriptor, address.ai_addr, address.ai_addrlen) == 0 else {
             return errno == EINPROGRESS ? "no answer in time" : systemReason(errno)
         }
@@ -66,6 +63,8 @@ struct HTTPProbe: Hashable, Sendable {
         var answer: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 512)
         while answer.count < 64, !answer.contains(UInt8(ascii: "\n")) {
+            // Again for each piece: a server that drips must not get the whole time for every byte.
+            guard Self.limit(descriptor, deadline) else { return "no answer in time" }
             let count = recv(descriptor, &buffer, buffer.count, 0)
             if count < 0 { return errno == EAGAIN ? "no answer in time" : systemReason(errno) }
             if count == 0 { break }
@@ -76,5 +75,18 @@ struct HTTPProbe: Hashable, Sendable {
             return "the answer is not HTTP"
         }
         return (200..<400).contains(status) ? nil : "the answer was \(status)"
+    }
+
+    /// Lets the socket's calls wait until the deadline; false when that has passed.
+    @discardableResult
+    private static func limit(_ descriptor: Int32, _ deadline: ContinuousClock.Instant) -> Bool {
+        let rest = deadline - .now
+        let seconds = max(0.001, rest.inSeconds)
+        // As struct timeval has it: seconds and microseconds.
+        var limit = [Int(seconds), Int((seconds - seconds.rounded(.down)) * 1e6)]
+        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+            setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(2 * MemoryLayout<Int>.stride))
+        }
+        return rest > .zero
     }
 }

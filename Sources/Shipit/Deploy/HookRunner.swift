@@ -162,7 +162,8 @@ struct HookRunner: Sendable {
             "LIFECYCLE_EVENT": event.rawValue,
             "SHIPIT_APP": plan.owner.app,
             "SHIPIT_ENVIRONMENT": plan.owner.environment,
-            "SHIPIT_REVISION": plan.revision.hex,
+            // Of the release whose script this is: one that is started again must not claim to be the one that failed.
+            "SHIPIT_REVISION": (release.name == plan.release ? plan.revision : plan.previousRevision ?? plan.revision).hex,
             "SHIPIT_PREVIOUS_REVISION": plan.previousRevision?.hex ?? "",
             "SHIPIT_RELEASE_DIR": release.path,
             "SHIPIT_TARGET": target,

@@ -85,7 +85,7 @@ struct BuildJob: Sendable {
         let command = driver(workspace, isEnclosed: isEnclosed, variables: try variables(spec, workspace, commit, isEnclosed))
         let log = log
         let (outcome, phases) = try await BuildSession.open(
-            command, control: workspace.control, limit: policy.pipeline.build.timeout, cancellation: cancellation,
+            command, control: workspace.control, secrets: try secrets(), limit: policy.pipeline.build.timeout, cancellation: cancellation,
             output: { log.output($0) }, { try await carryOut(spec, $0) })
         log.finish()
         switch outcome.stopped {
@@ -192,7 +192,8 @@ struct BuildJob: Sendable {
         let folders = policy.pipeline.build.see.flatMap { ["\($0)/bin", "\($0)/usr/bin"] }.filter(FileSystem.isFolder)
         variables["PATH"] = (folders + [Command.path]).joined(separator: ":")
         variables.merge(spec.variables) { $1 }
-        variables.merge(try installation.environmentFile(run.app, "build").variables) { $1 }
+        let own = try installation.environmentFile(run.app, "build").entries.filter { !$0.isSecret }
+        for entry in own { variables[entry.name] = entry.value }
         variables.merge([
             "HOME": isEnclosed ? Sandbox.home : workspace.home,
             "TMPDIR": isEnclosed ? "/tmp" : workspace.temporary,
@@ -213,6 +214,11 @@ struct BuildJob: Sendable {
             "SHIPIT_RUN": "\(run.id)",
         ]) { $1 }
         return variables
+    }
+
+    private func secrets() throws -> [String: String] {
+        let entries = try installation.environmentFile(run.app, "build").entries.filter(\.isSecret)
+        return Dictionary(entries.map { ($0.name, $0.value) }) { $1 }
     }
 
     private func keep(

@@ -11,28 +11,31 @@ struct DeployJob: Sendable {
     let policy: Policy
     let log: LogFile
 
-    /// Carries the deployment out; the ledger knows the ending when this returns.
-    func perform(_ cancellation: Cancellation, began: ContinuousClock.Instant) async throws {
-        let ledger = installation.ledger
+    /// Carries the deployment out; nil when it is live, else what became of it. The ledger does not know yet.
+    func perform(_ cancellation: Cancellation) async -> DeploymentFailure? {
         do {
             try Failpoint.deployTaken.reach()
             let plan = try plan()
+            let ledger = installation.ledger
             let announce: @Sendable (String) throws -> Void = { try ledger.progress(job, "\(job.name): \($0)") }
             try await Deployer(plan: plan, log: log, announce: announce).deploy(cancellation)
-        } catch let failure as DeploymentFailure {
-            try recordFailure(failure, began: began)
-            return
+            return nil
         } catch {
-            try recordFailure(DeploymentFailure(cause: .errored, message: "\(error)"), began: began)
-            return
+            let failure = error as? DeploymentFailure ?? DeploymentFailure(cause: .errored, message: "\(error)")
+            for line in failure.message.split(separator: "\n") { log.say(String(line)) }
+            return failure
         }
-        try Failpoint.deployBeforeFinish.reach()
-        try ledger.finishDeployment(job, deployment, duration: ContinuousClock.now - began, policy: policy)
-        log.say("\(deployment.environment) is live at \(deployment.revision.abbreviated()), release \(deployment.release ?? 0)")
-        try Failpoint.deployAfterFinish.reach()
     }
 
-    func recordFailure(_ failure: DeploymentFailure, began: ContinuousClock.Instant) throws {
+    /// Records how it ended. May be tried again until it succeeds: the targets are as they are.
+    func record(_ failure: DeploymentFailure?, duration: Duration) throws {
+        if let failure { return try recordFailure(failure, duration: duration) }
+        try Failpoint.deployBeforeFinish.reach()
+        try installation.ledger.finishDeployment(job, deployment, duration: duration, policy: policy)
+        log.say("\(deployment.environment) is live at \(deployment.revision.abbreviated()), release \(deployment.release ?? 0)")
+    }
+
+    func recordFailure(_ failure: DeploymentFailure, duration: Duration) throws {
         let live = try installation.ledger.environment(job.app, job.name).live
         var reason = failure.message.split(separator: "\n").first.map(String.init) ?? failure.message
         if failure.isLeftAsItIs {
@@ -48,8 +51,7 @@ struct DeployJob: Sendable {
             case .errored: .errored
             case .cancelled: .cancelled
             }
-        for line in failure.message.split(separator: "\n") { log.say(String(line)) }
-        let ending = Ending(status, reason, duration: ContinuousClock.now - began)
+        let ending = Ending(status, reason, duration: duration)
         try installation.ledger.endDeployment(job, deployment, as: ending, isLive: failure.isLeftAsItIs && isOnDisk)
     }
 

@@ -51,7 +51,7 @@ struct Recovery: Sendable {
             try deploy.recordFailure(
                 DeploymentFailure(
                     cause: .errored, message: "the worker died, and putting back failed: \(error)", isLeftAsItIs: true),
-                began: .now)
+                duration: .zero)
             return
         }
         if hadSucceeded {

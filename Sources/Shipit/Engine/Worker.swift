@@ -75,12 +75,14 @@ public final class Worker: Service {
     private var hasWork: Bool {
         if FileSystem.names(in: installation.home.spool).contains(where: { $0.hasSuffix(".push") }) { return true }
         // A ledger that cannot be read now is met again by whoever comes next.
-        return (try? installation.ledger.openJobs().isEmpty) == false
+        return (try? installation.ledger.hasWork()) ?? false
     }
 
     // MARK: Working
 
     private func work(holding lock: consuming WorkerLock) async throws {
+        // A worker takes its row away when it ends in order.
+        let followsDeath = try installation.ledger.lastWorker() != nil
         let id = try installation.ledger.registerWorker(
             pid: getpid(), startTicks: ProcessSweep.startTicks(of: getpid()) ?? 0, boot: Boot.id, beat: Boot.milliseconds)
         logger.info("worker \(id) begins", metadata: ["pid": "\(getpid())"])
@@ -88,7 +90,9 @@ public final class Worker: Service {
         ArtifactStore.sweep(installation.home)
         for left in Workspaces.sweep(installation.home.work) { logger.warning("a workspace could not be removed: \(left)") }
         try await Recovery(installation: installation, worker: id, logger: logger).run()
-        await showWhatIsLive()
+        if followsDeath {
+            for app in installation.apps().apps { await tidyUp(app.name, "its worker died") { $0.pipeline.environments } }
+        }
         let obstacle = SandboxObstacle()
         let intaking = Intaking(installation) { logger.info("\($0)") }
         try await withThrowingDiscardingTaskGroup { group in
@@ -109,6 +113,11 @@ public final class Worker: Service {
                 if stay == .untilIdle, !isBusy, rhythm.trouble == nil, !intaking.isWaiting, !hasWork { break }
                 await watch.wait(rhythm.pause(isWaiting: intaking.isWaiting, isServing: stay == .always))
             }
+        }
+        do {
+            try installation.ledger.removeWorker(id)
+        } catch {
+            logger.warning("worker \(id) will count as dead: \(error)")
         }
         logger.info("worker \(id) ends")
         _ = consume lock
@@ -180,8 +189,11 @@ public final class Worker: Service {
             if let deployment {
                 let deploy = DeployJob(
                     installation: installation, job: job, run: run, deployment: deployment, policy: policy, log: log)
-                try await deploy.perform(cancellation, began: began)
-                await tidyUp(after: job)
+                let failure = await deploy.perform(cancellation)
+                let duration = ContinuousClock.now - began
+                await record(job) { try deploy.record(failure, duration: duration) }
+                try Failpoint.deployAfterFinish.reach()
+                await tidyUp(job.app, "run \(job.run)") { $0.pipeline.environment(job.name).map { [$0] } ?? [] }
             } else {
                 let build = BuildJob(
                     installation: installation, job: job, run: run, policy: policy, log: log,
@@ -192,6 +204,7 @@ public final class Worker: Service {
             await record(job) { try self.endCancelled(job, began) }
         } catch {
             let message = "\(error)"
+            logger.error("run \(job.run): \(job.name): \(message)")
             await record(job) {
                 // The log says it all; the reason is its first line.
                 try? self.openLog(job).say(message)  // the ledger has the reason even if the log cannot be written
@@ -254,29 +267,18 @@ public final class Worker: Service {
         return try LogFile(at: installation.home.log(job.run, job.name), masker: Masker(secrets: secrets))
     }
 
-    /// What a worker that died after a deployment had not come to.
-    private func showWhatIsLive() async {
-        for app in installation.apps().apps {
-            do {
-                try await StateReferences(installation: installation).update(app)
-            } catch {
-                logger.warning("the references of \(app.name): \(error)")
-            }
-        }
-    }
-
-    /// Old releases, and the references that show what is live: after the deployment, never part of it.
-    private func tidyUp(after job: Job) async {
+    /// The references that show what is live, and old releases: after the deployment, never part of it.
+    private func tidyUp(_ name: String, _ occasion: String, _ environments: (App) -> [EnvironmentPolicy]) async {
+        let logger = logger
         do {
-            let app = try installation.app(job.app)
-            let logger = logger
-            if let environment = app.pipeline.environment(job.name) {
+            let app = try installation.app(name)
+            try await StateReferences(installation: installation).update(app)
+            for environment in environments(app) {
                 _ = try Retention(installation: installation).prune(app, environment) { logger.warning("\($0)") }
             }
-            try await StateReferences(installation: installation).update(app)
             _ = try Retention(installation: installation).collect(app)
         } catch {
-            logger.warning("tidying up after run \(job.run): \(error)")
+            logger.warning("tidying up \(name) after \(occasion): \(error)")
         }
     }
 }

@@ -7,7 +7,7 @@ public enum WorkerStarter {
     public static func startIfNeeded(_ installation: Installation, program: String) throws {
         let home = installation.home
         let hasSpool = FileSystem.names(in: home.spool).contains { $0.hasSuffix(".push") }
-        guard try hasSpool || !installation.ledger.openJobs().isEmpty, !WorkerLock.isHeld(home) else { return }
+        guard try hasSpool || installation.ledger.hasWork(), !WorkerLock.isHeld(home) else { return }
         try start(home, program: program)
     }
 

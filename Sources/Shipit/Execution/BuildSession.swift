@@ -11,8 +11,10 @@ final class BuildSession: Sendable {
     private let control: String
     private let count = Mutex(0)
 
-    init(control: String) throws {
+    init(control: String, secrets: [String: String]) throws {
         self.control = control
+        let lines = secrets.sorted { $0.key < $1.key }.map { "export \($0.key)='\($0.value.replacing("'", with: "'\\''"))'\n" }
+        try FileSystem.write("\(control)/secrets", Array(lines.joined().utf8), mode: 0o644, sync: false)
         commands = try Pipe()
         statuses = try Pipe()
         try FileSystem.write("\(control)/driver", Array(Self.driver.utf8), mode: 0o644, sync: false)
@@ -21,6 +23,8 @@ final class BuildSession: Sendable {
     /// `export -p` and `pwd` are kept after every command, also after one that called `exit`.
     static let driver = """
         exec 3>&1 1>&2
+        . "$SHIPIT_CONTROL/secrets"
+        rm "$SHIPIT_CONTROL/secrets"
         while read -r number; do
             (
                 exec 3>&- </dev/null
@@ -40,13 +44,14 @@ final class BuildSession: Sendable {
 
     /// Runs `steps` with the session open around them, and ends it whatever they do.
     ///
-    /// The outcome says whether the session itself was stopped: by its deadline, or because the task was cancelled.
+    /// `secrets` come by a file of the workspace, which only the build's user can reach: everybody on the machine can
+    /// read the arguments of what builds the walls. The outcome says whether the session itself was stopped: by its deadline, or because the task was cancelled.
     static func open<Value: Sendable>(
-        _ driver: Command, control: String, limit: Duration, cancellation: Cancellation,
+        _ driver: Command, control: String, secrets: [String: String], limit: Duration, cancellation: Cancellation,
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         _ steps: @escaping @Sendable (BuildSession) async throws -> Value
     ) async throws -> (outcome: Outcome, value: Value) {
-        let session = try BuildSession(control: control)
+        let session = try BuildSession(control: control, secrets: secrets)
         let streams = Program.Streams(input: session.commands.readEnd, output: session.statuses.writeEnd)
         async let running = Program.run(driver, limit: limit, streams: streams, cancellation: cancellation, output: output)
         // The steps end by themselves when the driver does: then no status comes any more.

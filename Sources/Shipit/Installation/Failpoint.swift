@@ -40,7 +40,8 @@ public enum Failpoint: String, Hashable, Sendable, CaseIterable {
         guard let wanted = Self.wanted, wanted.name == rawValue else { return }
         switch wanted.action {
         case "kill": kill(getpid(), SIGKILL)
-        case "stop": kill(getpid(), SIGSTOP)
+        // To this thread, not to the process: another one that took the signal would let this one go on a little.
+        case "stop": raise(SIGSTOP)
         default:
             guard wanted.action.hasPrefix("error=") else { return }
             let code = Self.codes[String(wanted.action.dropFirst("error=".count))] ?? EIO

@@ -6,9 +6,8 @@ extension Ledger {
     public func finishDeployment(_ job: Job, _ deployment: Deployment, duration: Duration, policy: Policy) throws {
         try write { db in
             let what = deployment.kind == .rollback ? "back at" : "live at"
-            try db.end(
-                job, Ending(.succeeded, duration: duration),
-                saying: "\(job.name) \(what) \(deployment.revision.abbreviated()) after \(duration.spoken)")
+            let words = "\(job.name) \(what) \(deployment.revision.abbreviated()) after \(duration.spoken)"
+            guard try db.end(job, Ending(.succeeded, duration: duration), saying: words) else { return }
             let environment = deployment.environment
             let live = try Int64.fetchOne(
                 db, sql: "SELECT live FROM environment WHERE app = ? AND name = ?", arguments: [job.app, environment])
@@ -41,8 +40,7 @@ extension Ledger {
     /// The deployment did not succeed; `isLive` when its release is live all the same, since nothing put it back.
     func endDeployment(_ job: Job, _ deployment: Deployment, as ending: Ending, isLive: Bool) throws {
         try write { db in
-            try db.end(job, ending)
-            guard isLive else { return }
+            guard try db.end(job, ending), isLive else { return }
             try db.execute(
                 sql: """
                     UPDATE environment SET previous = CASE WHEN live IS ?1 THEN previous ELSE live END, live = ?1

@@ -37,6 +37,11 @@ extension Ledger {
         try write { try $0.execute(sql: "UPDATE worker SET beat = ? WHERE id = ?", arguments: [beat, worker]) }
     }
 
+    /// It ended in order; the row of one that died stays.
+    public func removeWorker(_ id: Int64) throws {
+        try write { try $0.execute(sql: "DELETE FROM worker WHERE id = ?", arguments: [id]) }
+    }
+
     public func lastWorker() throws -> WorkerRecord? {
         try read { try WorkerRecord.fetchOne($0, sql: "SELECT * FROM worker ORDER BY id DESC LIMIT 1") }
     }
@@ -53,6 +58,19 @@ extension Ledger {
                     WHERE job.status IN ('queued', 'running') ORDER BY job.run
                     """
             ).map { OpenJob(job: try Job(row: $0), runKind: $0["run_kind"]) }
+        }
+    }
+
+    /// Whether a worker is needed: for a job, or for the end of a hold that a deployment waits for.
+    public func hasWork() throws -> Bool {
+        try read { db in
+            try Bool.fetchOne(
+                db,
+                sql: """
+                    SELECT EXISTS (SELECT 1 FROM job WHERE status IN ('queued', 'running')) OR EXISTS (
+                        SELECT 1 FROM job JOIN environment ON environment.app = job.app AND environment.name = job.name
+                        WHERE job.status = 'waiting' AND job.waits = 'hold' AND environment.hold_until IS NOT NULL)
+                    """) ?? false
         }
     }
 
@@ -110,7 +128,8 @@ extension Ledger {
     func finishBuild(_ job: Job, artifact: Int64, duration: Duration, policy: Policy) throws {
         try write { db in
             try db.execute(sql: "UPDATE job SET artifact = ? WHERE id = ?", arguments: [artifact, job.id])
-            try db.end(job, Ending(.succeeded, duration: duration), saying: "build succeeded after \(duration.spoken)")
+            let words = "build succeeded after \(duration.spoken)"
+            guard try db.end(job, Ending(.succeeded, duration: duration), saying: words) else { return }
             if let first = policy.pipeline.environments.first {
                 try db.goOn(job.run, app: job.app, to: first, position: 1, artifact: artifact, policy, isFirst: true)
             }
@@ -187,7 +206,11 @@ extension Ledger {
 }
 
 extension Database {
-    func end(_ job: Job, _ ending: Ending, saying words: String? = nil) throws {
+    /// Ends a job once: what has ended stays as it ended, whatever is said later. False when it had ended.
+    @discardableResult
+    func end(_ job: Job, _ ending: Ending, saying words: String? = nil) throws -> Bool {
+        let status = try Status.fetchOne(self, sql: "SELECT status FROM job WHERE id = ?", arguments: [job.id])
+        guard let status, status.permits(ending.status) else { return false }
         try execute(
             sql: """
                 UPDATE job SET status = ?, waits = NULL, reason = ?, worker = NULL, ended_at = ?, duration = ?
@@ -208,6 +231,7 @@ extension Database {
         let text = ending.reason.map { ": \($0)" } ?? ""
         try say(
             kind, app: job.app, run: job.run, job: job.id, words ?? "\(job.name) \(ending.status.rawValue)\(text)")
+        return true
     }
 
     func wait(_ job: Job, for wait: Job.Wait, _ reason: String) throws {

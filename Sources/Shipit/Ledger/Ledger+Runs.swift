@@ -21,9 +21,10 @@ extension Ledger {
         try write { db in
             // Rows point at each other in circles; the app and all that is its own go together.
             try db.execute(sql: "PRAGMA defer_foreign_keys = ON")
-            for table in ["environment", "deployment"] {
+            for table in ["environment", "deployment", "push_update"] {
                 try db.execute(sql: "DELETE FROM \(table) WHERE app = ?", arguments: [name])
             }
+            try db.execute(sql: "DELETE FROM push WHERE id NOT IN (SELECT push FROM push_update)")
             try db.execute(sql: "DELETE FROM run WHERE app = ?", arguments: [name])
             try db.execute(sql: "DELETE FROM app WHERE name = ?", arguments: [name])
         }

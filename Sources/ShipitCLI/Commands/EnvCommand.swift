@@ -20,7 +20,8 @@ struct EnvCommand: AsyncParsableCommand {
 
 struct EnvList: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List variables; the values of secrets are not shown.")
+        commandName: "list", abstract: "List variables; the values of secrets are not shown.",
+        discussion: "EXAMPLE\n  shipit env list production")
 
     @Argument(help: "The environment, or build.") var environment: String
     @OptionGroup var json: JSONOption
@@ -46,7 +47,12 @@ struct EnvList: ParsableCommand {
 
 struct EnvSet: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "set", abstract: "Set variables, or one secret from standard input.")
+        commandName: "set", abstract: "Set variables, or one secret from standard input.",
+        discussion: """
+            EXAMPLE
+              shipit env set staging PORT=8081 LEVEL=debug
+              printf %s "$TOKEN" | shipit env set production --secret API_TOKEN
+            """)
 
     @Argument(help: "The environment, or build.") var environment: String
     @Argument(help: "NAME=VALUE, or with --secret just the NAME.") var assignments: [String]
@@ -90,7 +96,9 @@ struct EnvSet: ParsableCommand {
 }
 
 struct EnvUnset: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "unset", abstract: "Remove variables and secrets.")
+    static let configuration = CommandConfiguration(
+        commandName: "unset", abstract: "Remove variables and secrets.",
+        discussion: "EXAMPLE\n  shipit env unset staging LEVEL")
 
     @Argument(help: "The environment, or build.") var environment: String
     @Argument(help: "The names.") var names: [String]
@@ -104,7 +112,7 @@ struct EnvUnset: ParsableCommand {
         let missing = names.filter { !file.unset($0) }
         guard missing.isEmpty else {
             throw ShipitError(
-                .unavailable, "\(missing.map { visibleLine($0) }.joined(separator: ", ")) not set in \(name), so nothing was changed",
+                .unavailable, "\(name) has no \(missing.map { visibleLine($0) }.joined(separator: ", ")), so nothing was changed",
                 hint: "shipit env list \(name)")
         }
         try installation.write(file, app.name, name)

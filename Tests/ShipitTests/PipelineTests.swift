@@ -1,0 +1,299 @@
+import Testing
+
+@testable import Shipit
+
+/// What the reader says about a policy, line by line.
+private func complaints(_ bytes: [UInt8]) -> [String] {
+    do throws(Diagnostics) {
+        return try Pipeline.parse(bytes, file: "pipeline.yml").warnings.map(\.description)
+    } catch {
+        return error.all.map(\.description)
+    }
+}
+
+private func complaints(_ yaml: String) -> [String] { complaints(Array(yaml.utf8)) }
+
+private let good = """
+    app: blog
+    repository: /srv/git/blog.git
+    environments:
+      - name: staging
+        targets: [/srv/blog/staging]
+
+    """
+
+@Suite struct PipelineTests {
+    @Test func `a small policy has the documented defaults`() throws {
+        let (pipeline, warnings) = try Pipeline.parse(Array(good.utf8), file: "pipeline.yml")
+        #expect(warnings.isEmpty)
+        #expect(pipeline.app == "blog")
+        #expect(pipeline.mode == .superseded)
+        #expect(pipeline.push == .wait)
+        #expect(pipeline.triggers == [Trigger(include: [Glob("main")])])
+        #expect(pipeline.build == BuildPolicy())
+        #expect(pipeline.build.timeout == .seconds(3600))
+        let staging = try #require(pipeline.environment("staging"))
+        #expect(staging.targets == ["/srv/blog/staging"])
+        #expect(staging.keep == 5)
+        #expect(staging.onFailure == .rollback)
+        #expect(staging.health == nil)
+    }
+
+    @Test func `every key of the reference is read`() throws {
+        let yaml = """
+            app: blog
+            repository: /srv/git//blog.git/
+            triggers:
+              - branches: [main, release/*]
+              - branches: {exclude: [tmp/**]}
+            mode: queued
+            push: detach
+            build:
+              buildspec: ci/buildspec.yml
+              timeout: 10m
+              sandbox: required
+              network: no
+              see: [/opt/swift]
+            environments:
+              - name: staging
+                targets: [/srv/a, {path: /srv/b}]
+              - name: production
+                promotion: automatic
+                targets: [/srv/c]
+                layout: releases
+                shared: [uploads/, .env]
+                keep: 0
+                health: {command: [curl, -f, "http://localhost/"], within: 5s}
+                on_failure: stop
+                runas: www-data
+                hook_timeout: 2m
+            """
+        let pipeline = try Pipeline.parse(Array(yaml.utf8), file: "pipeline.yml").pipeline
+        #expect(pipeline.repository == "/srv/git/blog.git")
+        #expect(pipeline.mode == .queued)
+        #expect(pipeline.push == .detach)
+        #expect(pipeline.triggers.count == 2)
+        #expect(pipeline.ships(Array("refs/heads/release/1".utf8)))
+        #expect(!pipeline.ships(Array("refs/heads/tmp/x/y".utf8)))
+        #expect(pipeline.ships(Array("refs/heads/anything".utf8)))
+        #expect(!pipeline.ships(Array("refs/tags/main".utf8)))
+        #expect(!pipeline.build.network)
+        #expect(pipeline.build.sandbox == .required)
+        #expect(pipeline.build.timeout == .seconds(600))
+        #expect(pipeline.environments.map(\.targets) == [["/srv/a", "/srv/b"], ["/srv/c"]])
+        let production = try #require(pipeline.environment("production"))
+        #expect(production.promotion == .automatic)
+        #expect(production.shared == [SharedPath(path: "uploads", isFolder: true), SharedPath(path: ".env", isFolder: false)])
+        #expect(production.keep == 0)
+        #expect(production.health == HealthCheck(probe: .command(["curl", "-f", "http://localhost/"]), within: 5))
+        #expect(production.onFailure == .stop)
+        #expect(production.runas == "www-data")
+        #expect(production.hookTimeout == .seconds(120))
+        #expect(pipeline.before("production")?.name == "staging")
+        #expect(pipeline.after("staging")?.name == "production")
+        #expect(pipeline.before("staging") == nil && pipeline.after("production") == nil)
+    }
+
+    @Test func `all that is wrong is said at once, where it is, and in the order of the file`() {
+        let yaml = """
+            app: Blog_1
+            repositori: /srv/git/blog.git
+            mode: supersede
+            push: later
+            build:
+              timeout: soon
+              sandbox: maybe
+              network: perhaps
+            environments:
+              - name: staging
+                targets: [srv/staging]
+                keep: many
+              - name: staging
+                targets: [/srv/b]
+                promotion: auto
+                health: {url: "ftp://x", command: [a]}
+            """
+        #expect(
+            complaints(yaml) == [
+                #"pipeline.yml:1:1: "repository" is missing, expected the path of a bare git repository"#,
+                #"pipeline.yml:1:6: app wants a name of a-z, 0-9 and -, that begins with a letter or digit, found "Blog_1""#,
+                #"pipeline.yml:2:1: unknown key "repositori" in pipeline.yml, did you mean "repository"?"#,
+                #"pipeline.yml:3:7: mode wants superseded or queued, found "supersede"; did you mean superseded?"#,
+                #"pipeline.yml:4:7: push wants wait or detach, found "later""#,
+                #"pipeline.yml:6:12: timeout wants a duration such as 30s, 10m or 2h, found "soon""#,
+                #"pipeline.yml:7:12: sandbox wants auto or required or off, found "maybe""#,
+                #"pipeline.yml:8:12: network wants yes or no, found "perhaps""#,
+                #"pipeline.yml:11:15: a target wants an absolute path without . and .., found "srv/staging""#,
+                #"pipeline.yml:12:11: keep wants a number from 0 to 1000, found "many""#,
+                #"pipeline.yml:13:5: the environment "staging" stands twice"#,
+                #"pipeline.yml:15:16: promotion wants manual or automatic, found "auto""#,
+                #"pipeline.yml:16:13: health wants either url: or command:"#,
+            ])
+    }
+
+    /// Each of these is put after a policy that is good without it.
+    @Test(arguments: [
+        ("colour: red", #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, triggers, mode, push, build, environments"#),
+        ("notify: []", #"pipeline.yml:6:1: "notify" is not supported yet"#),
+        ("allow: {promote: [ann]}", #"pipeline.yml:6:1: "allow" is not supported yet"#),
+        ("triggers: []", "pipeline.yml:6:11: triggers wants at least one entry such as - branches: [main]"),
+        ("triggers: main", #"pipeline.yml:6:11: triggers wants a list, found "main""#),
+        ("triggers: [{tags: [v*]}]", #"pipeline.yml:6:13: "tags" is not supported yet"#),
+        ("triggers: [{paths: [src]}]", #"pipeline.yml:6:13: "paths" is not supported yet"#),
+        ("triggers: [{to: staging}]", #"pipeline.yml:6:13: "to" is not supported yet"#),
+        ("triggers: [{branches: []}]", "pipeline.yml:6:23: branches wants at least one name or glob"),
+        ("triggers: [{branches: {only: [a]}}]", #"pipeline.yml:6:24: unknown key "only" in branches, expected one of include, exclude"#),
+        ("mode: [queued]", "pipeline.yml:6:7: mode wants text, found a list"),
+        ("mode:", "pipeline.yml:6:6: mode has no value"),
+        ("build: fast", #"pipeline.yml:6:8: build wants a mapping (key: value), found "fast""#),
+        ("build: {time-out: 3m}", #"pipeline.yml:6:9: unknown key "time-out" in build, did you mean "timeout"?"#),
+        ("build: {buildspec: ../b.yml}", #"pipeline.yml:6:20: buildspec wants a path inside the release, found "../b.yml""#),
+        ("build: {see: [/]}", #"pipeline.yml:6:14: see wants folders, "/" would show everything"#),
+        ("build: {see: [opt]}", #"pipeline.yml:6:15: an entry of see wants an absolute path without . and .., found "opt""#),
+        ("build: {cache: {}}", #"pipeline.yml:6:9: "cache" is not supported yet"#),
+        ("build: {timeout: 0s}", #"pipeline.yml:6:18: timeout wants a duration such as 30s, 10m or 2h, found "0s""#),
+        ("? [a, b]\n: c", "pipeline.yml:6:3: a key of pipeline.yml must be plain text"),
+    ])
+    func `a wrong key or value is named with its place`(line: String, expected: String) {
+        #expect(complaints(good + line).contains(expected), "\(complaints(good + line))")
+    }
+
+    @Test(arguments: [
+        ("name: build\n    targets: [/a]", #"pipeline.yml:4:11: "build" is the name of the build, expected another name"#),
+        ("name: UP\n    targets: [/a]", #"pipeline.yml:4:11: name wants a name of a-z, 0-9 and -, that begins with a letter or digit, found "UP""#),
+        ("name: -x\n    targets: [/a]", #"pipeline.yml:4:11: name wants a name of a-z, 0-9 and -, that begins with a letter or digit, found "-x""#),
+        ("name: ../x\n    targets: [/a]", #"pipeline.yml:4:11: name wants a name of a-z, 0-9 and -, that begins with a letter or digit, found "../x""#),
+        ("targets: [/a]", "pipeline.yml:4:5: an environment has no name, expected name: staging or the like"),
+        ("name: s", "pipeline.yml:4:5: an environment has no targets, expected targets: [/srv/app/staging]"),
+        ("name: s\n    targets: []", "pipeline.yml:5:14: targets wants at least one folder"),
+        ("name: s\n    targets: [/]", "pipeline.yml:5:15: the target / is not supported yet, expected a folder of its own"),
+        ("name: s\n    targets: [/a, /a/b]", "pipeline.yml:5:19: the target /a/b and /a lie inside one another, expected separate folders"),
+        ("name: s\n    targets: [/a, /a/]", "pipeline.yml:5:19: the target /a stands twice, expected separate folders"),
+        ("name: s\n    targets: [/a/../b]", #"pipeline.yml:5:15: a target wants an absolute path without . and .., found "/a/../b""#),
+        ("name: s\n    targets: [{host: h, path: /a}]", #"pipeline.yml:5:16: "host" is not supported yet"#),
+        ("name: s\n    targets: [{paht: /a}]", #"pipeline.yml:5:16: unknown key "paht" in a target, did you mean "path"?"#),
+        ("name: s\n    targets: [/a]\n    layout: in-place", "pipeline.yml:6:13: layout in-place is not supported yet"),
+        ("name: s\n    targets: [/a]\n    layout: flat", #"pipeline.yml:6:13: layout wants releases, found "flat""#),
+        ("name: s\n    targets: [/a]\n    promotion: automatic", "pipeline.yml:6:16: the first environment takes every push, expected promotion on a later environment only"),
+        ("name: s\n    targets: [/a]\n    shared: [../x]", #"pipeline.yml:6:14: an entry of shared wants a path inside the release, found "../x""#),
+        ("name: s\n    targets: [/a]\n    shared: [/x]", #"pipeline.yml:6:14: an entry of shared wants a path inside the release, found "/x""#),
+        ("name: s\n    targets: [/a]\n    shared: [d/, d/e]", "pipeline.yml:6:18: the shared d/e and d/ overlap, expected separate names"),
+        ("name: s\n    targets: [/a]\n    keep: -1", #"pipeline.yml:6:11: keep wants a number from 0 to 1000, found "-1""#),
+        ("name: s\n    targets: [/a]\n    health: {within: 3s}", "pipeline.yml:6:13: health wants either url: or command:"),
+        ("name: s\n    targets: [/a]\n    health: {command: []}", "pipeline.yml:6:23: command wants a list of words, such as [curl, -f, http://localhost/]"),
+        ("name: s\n    targets: [/a]\n    health: {url: 'https://x/'}", #"pipeline.yml:6:19: url wants http://HOST[:PORT]/PATH, found "https://x/"; for https use command: [curl, -fsS, "https://x/"]"#),
+        ("name: s\n    targets: [/a]\n    on_failure: panic", #"pipeline.yml:6:17: on_failure wants rollback or stop, found "panic""#),
+        ("name: s\n    targets: [/a]\n    window: night", #"pipeline.yml:6:5: "window" is not supported yet"#),
+    ])
+    func `what is wrong with an environment is named with its place`(environment: String, expected: String) {
+        let yaml = "app: blog\nrepository: /r.git\nenvironments:\n  - \(environment)\n"
+        #expect(complaints(yaml).contains(expected), "\(complaints(yaml))")
+    }
+
+    @Test func `targets of different environments must not lie inside one another`() {
+        let yaml = good + "  - name: production\n    targets: [/srv/blog/staging/sub]\n"
+        #expect(complaints(yaml.replacing("\n\n  -", with: "\n  -")).contains {
+            $0.contains("the target /srv/blog/staging/sub and /srv/blog/staging lie inside one another")
+        })
+    }
+
+    @Test(arguments: [
+        ("", "pipeline.yml:1:1: the file is empty, expected a policy"),
+        ("\n\n# nothing\n", "pipeline.yml:1:1: the file is empty, expected a policy"),
+        ("just text", #"pipeline.yml:1:1: pipeline.yml wants a mapping (key: value), found "just text""#),
+        ("- a\n- b", "pipeline.yml:1:1: pipeline.yml wants a mapping (key: value), found a list"),
+    ])
+    func `a file that is no mapping is said to be none`(yaml: String, expected: String) {
+        #expect(complaints(yaml).first == expected)
+    }
+
+    @Test func `a key that stands twice is refused with its name and place`() {
+        let found = complaints("app: a\napp: b\n" + good.dropFirst("app: blog\n".count))
+        #expect(found.count == 1)
+        #expect(found[0].hasPrefix("pipeline.yml:"))
+        #expect(found[0].contains("\"app\""))
+    }
+
+    @Test func `a control character is refused with its place`() {
+        #expect(complaints("app: bl\u{1B}[31mog\n") == ["pipeline.yml:1:8: a control character (code 27) is not allowed"])
+        #expect(complaints("app: x\n# \u{202E}gnp\n") == ["pipeline.yml:2:3: a control character (code 8238) is not allowed"])
+        #expect(complaints("app: x\n\0") == ["pipeline.yml:2:1: a control character (code 0) is not allowed"])
+    }
+
+    @Test func `bytes that are no text are refused`() {
+        #expect(complaints([0x61, 0xFF, 0xFE]) == ["pipeline.yml: the file is not UTF-8 text"])
+        #expect(complaints([0xFF, 0xFE, 0x61, 0x00]) == ["pipeline.yml: the file is not UTF-8 text"])
+    }
+
+    @Test func `a byte order mark and Windows line ends change nothing`() throws {
+        let plain = try Pipeline.parse(Array(good.utf8), file: "p").pipeline
+        #expect(try Pipeline.parse([0xEF, 0xBB, 0xBF] + Array(good.utf8), file: "p").pipeline == plain)
+        #expect(try Pipeline.parse(Array(good.replacing("\n", with: "\r\n").utf8), file: "p").pipeline == plain)
+    }
+
+    @Test func `places are right in a file with Windows line ends`() {
+        #expect(complaints((good + "colour: red\n").replacing("\n", with: "\r\n")).first?.hasPrefix("pipeline.yml:6:1: ") == true)
+    }
+
+    @Test func `a file of two mebibytes is not read`() {
+        let found = complaints(good + "#" + String(repeating: "x", count: 2 << 20))
+        #expect(found == ["pipeline.yml: the file has \(good.utf8.count + 1 + (2 << 20)) bytes, at most 1048576 are read"])
+    }
+
+    @Test func `a bomb of aliases is refused in bounded time`() {
+        var yaml = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+        for level in 1...30 {
+            let references = Array(repeating: "*a\(level - 1)", count: 9).joined(separator: ", ")
+            yaml += "a\(level): &a\(level) [\(references)]\n"
+        }
+        let began = ContinuousClock.now
+        #expect(!complaints(yaml).isEmpty)
+        #expect(!complaints(good + "triggers: &t [{branches: [*t]}]\n").isEmpty)
+        #expect(!complaints(yaml + "environments: *a30\n").isEmpty)
+        #expect(ContinuousClock.now - began < .seconds(20))
+    }
+
+    @Test(arguments: [("[", "]"), ("{a: ", "}")])
+    func `very deep nesting is refused`(open: String, close: String) {
+        for depth in [100, 1_000, 20_000, 100_000] {
+            let nested = String(repeating: open, count: depth) + String(repeating: close, count: depth)
+            #expect(!complaints(good + "colour: " + nested).isEmpty)
+        }
+        #expect(!complaints(String(repeating: "- ", count: 50_000) + "x").isEmpty)
+    }
+
+    @Test func `a file with too many values is refused`() {
+        let names = (0..<20_000).map { "b\($0)" }.joined(separator: ", ")
+        #expect(complaints(good + "triggers: [{branches: [\(names)]}]").contains {
+            $0.contains("the file has more than 10000 values")
+        })
+    }
+
+    @Test func `a thousand mistakes give a bounded answer`() {
+        let found = complaints(good + (0..<1000).map { "wrong\($0): 1\n" }.joined())
+        #expect(!found.isEmpty && found.count <= 100)
+    }
+
+    @Test func `broken YAML is said with its place`() {
+        for yaml in ["app: [a, b", "app: 'x", "a: b: c", "\tapp: x", "app: *missing", "%YAML 9.9\n---\n%", "a: !!int {"] {
+            let found = complaints(yaml)
+            #expect(found.count == 1 && found[0].hasPrefix("pipeline.yml:"), "\(yaml): \(found)")
+        }
+    }
+
+    @Test func `random bytes never trap`() {
+        var random = SystemRandomNumberGenerator()
+        let alphabet = Array("ab:-[]{}&*!|>'\"%#?, \n\t\\~.0".utf8)
+        for _ in 0..<3000 {
+            let bytes = (0..<Int.random(in: 0...60, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? 0 }
+            _ = complaints(bytes)
+        }
+    }
+
+    @Test(arguments: [
+        ("a", true), ("blog-2", true), ("0x", true), (String(repeating: "a", count: 63), true),
+        (String(repeating: "a", count: 64), false), ("", false), ("-a", false), ("a.b", false), ("a/b", false), ("ä", false),
+        ("A", false), ("a b", false), ("..", false),
+    ])
+    func `names of apps and environments`(name: String, isValid: Bool) { #expect(Name.isValid(name) == isValid) }
+}
