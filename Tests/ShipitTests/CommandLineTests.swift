@@ -6,8 +6,10 @@ import Testing
 
 @Suite struct CommandLineTests {
     static let commands = [
-        [], ["init"], ["template"], ["apps"], ["remove"], ["env"], ["env", "list"], ["env", "set"], ["env", "unset"], ["status"], ["runs"],
-        ["show"], ["log"], ["revisions"], ["plan"], ["artifacts"], ["start"], ["promote"], ["rollback"], ["reject"], ["cancel"], ["retry"],
+        [], ["init"], ["template"], ["apps"], ["remove"], ["env"], ["env", "list"], ["env", "set"], ["env", "unset"],
+        ["status"], ["runs"],
+        ["show"], ["log"], ["revisions"], ["plan"], ["artifacts"], ["start"], ["promote"], ["rollback"], ["reject"],
+        ["cancel"], ["retry"],
         ["hold"], ["unhold"], ["serve"], ["work"],
     ]
 
@@ -23,7 +25,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ["nonsense"], ["status", "--nonsense"], ["promote", "a", "b"], ["runs", "--limit", "0"], ["runs", "--limit", "many"], ["hold"],
+        ["nonsense"], ["status", "--nonsense"], ["promote", "a", "b"], ["runs", "--limit", "0"],
+        ["runs", "--limit", "many"], ["hold"],
         ["init"], ["show"], ["cancel", "x"], ["start", "--rebuild=yes"],
     ])
     func `words that are wrong end with 64 and an error`(words: [String]) async throws {
@@ -39,47 +42,65 @@ import Testing
         for words in [["status"], ["runs"], ["promote"], ["work"], ["rollback"], ["env", "list", "staging"]] {
             let result = await world.run(["\(World.programs)/shipit"] + words, in: world.path)
             #expect(result.status == 69, "\(words)")
-            #expect(result.stderr == "error: there is no shipit in \(world.home)\n  hint: shipit init REPOSITORY makes the first app\n")
+            #expect(
+                result.stderr
+                    == "error: there is no shipit in \(world.home)\n  hint: shipit init REPOSITORY makes the first app\n"
+            )
         }
         #expect(!world.exists(world.home), "looking makes nothing")
         let relative = await world.shipit("status", environment: ["SHIPIT_HOME": "relative"])
-        #expect(relative.status == 64 && relative.stderr.hasPrefix("error: SHIPIT_HOME is not an absolute path: relative\n"))
+        #expect(
+            relative.status == 64 && relative.stderr.hasPrefix("error: SHIPIT_HOME is not an absolute path: relative\n")
+        )
     }
 
     @Test func `what there is nothing for ends with 69`() async throws {
         let world = try await World()
         for words in [
-            ["promote"], ["rollback"], ["reject"], ["cancel"], ["retry"], ["unhold", "staging"], ["show", "7"], ["log"], ["log", "7"],
+            ["promote"], ["rollback"], ["reject"], ["cancel"], ["retry"], ["unhold", "staging"], ["show", "7"], ["log"],
+            ["log", "7"],
             ["start", "no-such-branch"], ["status", "--app", "blgo"], ["env", "unset", "staging", "NOTHING"], ["plan"],
         ] {
             let result = await world.run(["\(World.programs)/shipit"] + words, in: world.path)
             #expect(result.status == 69 && result.stdout == "", "\(words): \(result)")
-            #expect(result.stderr.wholeMatch(of: /error: [^A-Z][^\n]*[^.\n]\n  hint: [^\n]+\n/) != nil, "\(words): \(result.stderr)")
+            #expect(
+                result.stderr.wholeMatch(of: /error: [^A-Z][^\n]*[^.\n]\n  hint: [^\n]+\n/) != nil,
+                "\(words): \(result.stderr)")
         }
         let misspelled = await world.shipit("status", "--app", "blgo")
         #expect(misspelled.stderr == "error: there is no app blgo\n  hint: did you mean blog?\n")
         let environment = await world.shipit("hold", "prodution", "--reason", "x")
-        #expect(environment.status == 64 && environment.stderr == "error: blog has no environment prodution\n  hint: did you mean production?\n")
+        #expect(
+            environment.status == 64
+                && environment.stderr == "error: blog has no environment prodution\n  hint: did you mean production?\n")
     }
 
     @Test func `a policy that is wrong ends with 65 and all that is wrong with it`() async throws {
         let world = try await World()
         let file = "\(world.home)/apps/blog/pipeline.yml"
-        try world.write("app: blog\nrepository: \(world.repository)\ncolor: red\nenvironments: []\n", to: file, mode: 0o600)
+        try world.write(
+            "app: blog\nrepository: \(world.repository)\ncolor: red\nenvironments: []\n", to: file, mode: 0o600)
         for words in [["status"], ["apps"], ["promote"], ["start"]] {
             let result = await world.run(["\(World.programs)/shipit"] + words, in: world.path)
             #expect(result.status == 65, "\(words): \(result)")
             #expect(result.stderr.contains("error: \(file):3:1: unknown key \"color\" in pipeline.yml"))
-            #expect(result.stderr.contains("error: \(file):4:15: environments wants at least one entry with name and targets"))
+            #expect(
+                result.stderr.contains(
+                    "error: \(file):4:15: environments wants at least one entry with name and targets"))
         }
         try world.setPolicy(environments: "environments:\n  - name: staging\n    targets: [\(world.home)/inside]")
         let nested = await world.shipit("status")
-        #expect(nested.status == 65 && nested.stderr.contains("the target \(world.home)/inside and shipit's home \(world.home) lie inside one another"))
+        #expect(
+            nested.status == 65
+                && nested.stderr.contains(
+                    "the target \(world.home)/inside and shipit's home \(world.home) lie inside one another")
+        )
     }
 
     @Test func `a ledger that cannot be used ends with 2 and says why`() async throws {
         let world = try await World()
-        try world.write("this is no ledger, and it is long enough to look like one\n", to: "\(world.home)/ledger.sqlite")
+        try world.write(
+            "this is no ledger, and it is long enough to look like one\n", to: "\(world.home)/ledger.sqlite")
         let result = await world.shipit("status")
         #expect(result.status == 2, "\(result)")
         #expect(result.stderr.hasPrefix("error: the ledger \(world.home)/ledger.sqlite is damaged: "))
@@ -90,13 +111,20 @@ import Testing
             chown(world.home, 65534, 65534)
             let result = await world.shipit("status")
             #expect(result.status == 2)
-            #expect(result.stderr == "error: \(world.home) belongs to nobody, and you are root\n  hint: sudo -u nobody shipit …\n")
+            #expect(
+                result.stderr
+                    == "error: \(world.home) belongs to nobody, and you are root\n  hint: sudo -u nobody shipit …\n")
             chown(world.home, 0, 0)
             let other = await world.run(
-                ["/usr/bin/setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "\(World.programs)/shipit", "status"], in: world.path)
+                [
+                    "/usr/bin/setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                    "\(World.programs)/shipit", "status",
+                ], in: world.path)
             #expect(other.status == 2 && other.stderr.contains("belongs to root, and you are nobody"), "\(other)")
             chmod(world.home, 0o777)
-            #expect(await world.shipit("status").stderr == "error: \(world.home) may be written by others (mode 777)\n  hint: chmod 711 \(world.home)\n")
+            #expect(
+                await world.shipit("status").stderr
+                    == "error: \(world.home) may be written by others (mode 777)\n  hint: chmod 711 \(world.home)\n")
         }
     }
 
@@ -131,7 +159,8 @@ import Testing
     @Test func `Ctrl-C leaves a run that goes on`() async throws {
         let world = try await World(extra: "build: {sandbox: off}")
         try await world.commit([
-            "buildspec.yml": "version: 0.2\nphases: {build: {commands: ['while [ ! -e \(world.path)/go ]; do sleep 0.02; done']}}\n"
+            "buildspec.yml":
+                "version: 0.2\nphases: {build: {commands: ['while [ ! -e \(world.path)/go ]; do sleep 0.02; done']}}\n"
         ])
         await world.push("-o", "detach", "main")
         try await eventually("the build runs") { world.log(1, "build").contains("$ while") }
@@ -147,22 +176,31 @@ import Testing
         #expect(gone.status == 130)
         #expect(gone.stderr.hasSuffix("run 2 goes on; shipit log 2 -f follows it, shipit cancel 2 stops it\n"))
         try world.write("", to: "\(world.path)/go")
-        try await eventually("both end") { try await world.runs().allSatisfy { $0["status"] as? String == "waiting" || $0["status"] as? String == "superseded" } }
+        try await eventually("both end") {
+            try await world.runs().allSatisfy {
+                $0["status"] as? String == "waiting" || $0["status"] as? String == "superseded"
+            }
+        }
         try await world.settled()
     }
 
     @Test func `nothing is coloured where nobody looks`() async throws {
         let world = try await World()
         try await world.ship(world.hooks(["ValidateService": "exit 1"]))
-        for words in [["status"], ["runs"], ["revisions"], ["show", "1"], ["log", "1"], ["apps"], ["artifacts"], ["start"]] {
+        for words in [
+            ["status"], ["runs"], ["revisions"], ["show", "1"], ["log", "1"], ["apps"], ["artifacts"], ["start"],
+        ] {
             let result = await world.run(["\(World.programs)/shipit"] + words, in: world.path)
             #expect(!result.text.contains("\u{1B}"), "\(words)")
         }
         // On a terminal there is colour, unless it is refused.
         let shipit = "\(World.programs)/shipit"
-        let plain = await world.run(["/usr/bin/script", "-qec", "\(shipit) runs", "/dev/null"], in: world.path, environment: ["NO_COLOR": "1", "TERM": "xterm"])
+        let plain = await world.run(
+            ["/usr/bin/script", "-qec", "\(shipit) runs", "/dev/null"], in: world.path,
+            environment: ["NO_COLOR": "1", "TERM": "xterm"])
         #expect(!plain.stdout.contains("\u{1B}") && plain.stdout.contains("failed"))
-        let coloured = await world.run(["/usr/bin/script", "-qec", "\(shipit) runs", "/dev/null"], in: world.path, environment: ["TERM": "xterm"])
+        let coloured = await world.run(
+            ["/usr/bin/script", "-qec", "\(shipit) runs", "/dev/null"], in: world.path, environment: ["TERM": "xterm"])
         #expect(coloured.stdout.contains("\u{1B}[31mfailed\u{1B}[0m"), "\(coloured)")
         try await world.settled()
     }
@@ -173,7 +211,9 @@ import Testing
         #expect(empty.stdout == "" && empty.stderr == "there are no runs yet; git push makes the first\n")
         await world.push()
         let plan = await world.shipit("plan")
-        #expect(plan.stderr.hasPrefix("next: shipit promote ") && plan.stdout.hasPrefix("production: nothing → "), "\(plan)")
+        #expect(
+            plan.stderr.hasPrefix("next: shipit promote ") && plan.stdout.hasPrefix("production: nothing → "), "\(plan)"
+        )
         #expect(await world.shipit("status").stderr == "")
         // A reader that leaves is no failure.
         let pipe = await world.run(["/bin/sh", "-c", "\(World.programs)/shipit runs | true"], in: world.path)
@@ -200,7 +240,8 @@ import Testing
         #expect(keys(staging).isSuperset(of: ["name", "live", "previous", "held", "waiting", "targets"]))
         for name in ["live", "previous", "held", "waiting"] { #expect(staging[name] is NSNull, "\(name)") }
         let target = try #require((staging["targets"] as? [[String: Any]])?.first)
-        #expect(target["path"] as? String == world.staging && target["release"] is NSNull && target["revision"] is NSNull)
+        #expect(
+            target["path"] as? String == world.staging && target["release"] is NSNull && target["revision"] is NSNull)
 
         let revision = try await world.ship().revision
         try world.must(await world.shipit("hold", "staging", "--reason", "the sale", "--until", "2h"))
@@ -210,10 +251,14 @@ import Testing
         staging = environments[0]
         let live = try #require(staging["live"] as? [String: Any])
         #expect(keys(live) == ["revision", "release", "deployment", "at"])
-        #expect(live["revision"] as? String == revision && live["release"] as? Int == 1 && live["deployment"] as? Int == 1 && isTime(live["at"]))
+        #expect(
+            live["revision"] as? String == revision && live["release"] as? Int == 1 && live["deployment"] as? Int == 1
+                && isTime(live["at"]))
         let held = try #require(staging["held"] as? [String: Any])
         #expect(keys(held) == ["kind", "reason", "by", "since", "until"])
-        #expect(held["kind"] as? String == "hold" && held["reason"] as? String == "the sale" && isTime(held["since"]) && isTime(held["until"]))
+        #expect(
+            held["kind"] as? String == "hold" && held["reason"] as? String == "the sale" && isTime(held["since"])
+                && isTime(held["until"]))
         let waiting = try #require(environments[1]["waiting"] as? [String: Any])
         #expect(keys(waiting).isSuperset(of: ["for", "command"]))
         #expect(waiting["for"] as? String == "promotion")
@@ -232,8 +277,10 @@ import Testing
         try await world.ship(bad)
         try await world.settled()
         let runs = try await world.runs()
-        #expect(keys(runs[0]).isSuperset(of: ["run", "kind", "app", "revision", "reference", "status", "reason", "jobs"]))
-        #expect(runs[1]["run"] as? Int == 1 && runs[1]["kind"] as? String == "push" && runs[1]["app"] as? String == "blog")
+        #expect(
+            keys(runs[0]).isSuperset(of: ["run", "kind", "app", "revision", "reference", "status", "reason", "jobs"]))
+        #expect(
+            runs[1]["run"] as? Int == 1 && runs[1]["kind"] as? String == "push" && runs[1]["app"] as? String == "blog")
         #expect(runs[1]["revision"] as? String == first && runs[1]["reference"] as? String == "refs/heads/main")
         let jobs = try #require(runs[1]["jobs"] as? [[String: Any]])
         #expect(jobs.map { $0["name"] as? String } == ["build", "staging", "production"])
@@ -243,13 +290,16 @@ import Testing
 
         let revisions = try await world.revisions("staging")
         let documented: Set<String> = [
-            "environment", "deployment", "run", "release", "revision", "subject", "author", "by", "at", "duration", "outcome", "live",
+            "environment", "deployment", "run", "release", "revision", "subject", "author", "by", "at", "duration",
+            "outcome", "live",
             "previous", "bad",
         ]
         #expect(keys(revisions[0]).isSuperset(of: documented))
         #expect(revisions.map { $0["outcome"] as? String } == ["failed", "succeeded"])
         #expect(revisions.map { $0["live"] as? Bool } == [false, true])
-        #expect(revisions[1]["subject"] as? String == "one \"quoted\" subject" && revisions[1]["author"] as? String == "Ann")
+        #expect(
+            revisions[1]["subject"] as? String == "one \"quoted\" subject" && revisions[1]["author"] as? String == "Ann"
+        )
         #expect(revisions[1]["duration"] is Double && isTime(revisions[1]["at"]))
         #expect(revisions[1]["previous"] as? Bool == false && revisions[1]["bad"] as? Bool == false)
     }

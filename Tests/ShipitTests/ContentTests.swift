@@ -37,7 +37,9 @@ import Testing
         try await world.settled()
     }
 
-    @Test func `the same commit gives the same bytes in another home, at another path and under another umask`() async throws {
+    @Test func `the same commit gives the same bytes in another home, at another path and under another umask`()
+        async throws
+    {
         let spec = """
             version: 0.2
             phases:
@@ -58,7 +60,9 @@ import Testing
             ["/bin/sh", "-c", "umask 077; exec git push -q \(other.repository) main"], in: one.clone)
         #expect(push.stderr.contains("staging is live"), "\(push.stderr)")
         let name = "artifacts/blog/\(revision).tar.zst"
-        #expect(try Data(contentsOf: URL(filePath: "\(one.home)/\(name)")) == Data(contentsOf: URL(filePath: "\(other.home)/\(name)")))
+        #expect(
+            try Data(contentsOf: URL(filePath: "\(one.home)/\(name)"))
+                == Data(contentsOf: URL(filePath: "\(other.home)/\(name)")))
         #expect(other.current(nil, "where") == "/build/source\n")
         #expect(other.current(nil, "sub/variables") == "/root /tmp /build/source \(revision)\n")
         var status = stat()
@@ -93,9 +97,13 @@ import Testing
             """
         let world = try await World(files: ["buildspec.yml": spec])
         let push = await world.push()
-        #expect(push.stderr.contains(#"run 1 failed: build: build: "echo oops >&2; exit 3" ended with exit status 3"#), "\(push.stderr)")
+        #expect(
+            push.stderr.contains(#"run 1 failed: build: build: "echo oops >&2; exit 3" ended with exit status 3"#),
+            "\(push.stderr)")
         let log = world.log(1, "build")
-        #expect(log.contains("| pre\n") && log.contains("| oops\n") && log.contains("| finally\n") && log.contains("| post 0\n"))
+        #expect(
+            log.contains("| pre\n") && log.contains("| oops\n") && log.contains("| finally\n")
+                && log.contains("| post 0\n"))
         #expect(!log.contains("| never"))
         #expect(try await world.json("artifacts") as? [String] == [])
         let retry = await world.shipit("retry")
@@ -106,7 +114,9 @@ import Testing
     @Test func `a buildspec that is wrong is said line by line`() async throws {
         let world = try await World(files: ["buildspec.yml": "version: 0.2\nphase:\n  build: {}\n"])
         let push = await world.push()
-        #expect(push.stderr.contains(#"buildspec.yml:2:1: unknown key "phase" in the buildspec, did you mean "phases"?"#), "\(push.stderr)")
+        #expect(
+            push.stderr.contains(#"buildspec.yml:2:1: unknown key "phase" in the buildspec, did you mean "phases"?"#),
+            "\(push.stderr)")
         #expect(push.stderr.contains("run 1 failed"))
         try await world.settled()
     }
@@ -114,7 +124,8 @@ import Testing
     @Test func `retrying a deployment does not build again`() async throws {
         let spec = "version: 0.2\nphases: {build: {commands: ['cat /proc/sys/kernel/random/uuid >id']}}\n"
         let world = try await World(files: ["buildspec.yml": spec])
-        try await world.ship(world.hooks(["ApplicationStart": "[ -e \(world.path)/ready ]"]).merging(["index.html": "one\n"]) { $1 })
+        try await world.ship(
+            world.hooks(["ApplicationStart": "[ -e \(world.path)/ready ]"]).merging(["index.html": "one\n"]) { $1 })
         try await world.settled()
         let built = world.log(1, "build")
         try world.write("", to: "\(world.path)/ready")
@@ -128,7 +139,9 @@ import Testing
 
 @Suite struct HostileContentTests {
     /// Pushes a tree made of raw entries, each `mode name blob`.
-    private func push(_ world: World, _ entries: [(mode: String, name: String, content: String)]) async throws -> World.Result {
+    private func push(_ world: World, _ entries: [(mode: String, name: String, content: String)]) async throws
+        -> World.Result
+    {
         var lines: [(line: String, name: String)] = []
         for entry in entries {
             try world.write(entry.content, to: "\(world.path)/blob")
@@ -139,19 +152,26 @@ import Testing
         let tree = await world.run(["/usr/bin/git", "mktree", "-z"], in: world.clone, input: input)
         try #require(tree.status == 0, "\(tree.stderr)")
         let commit = try await world.git(
-            "commit-tree", tree.stdout.trimmingCharacters(in: .whitespacesAndNewlines), "-m", "\u{1B}[31mred\u{1B}[0m\u{07} subject")
+            "commit-tree", tree.stdout.trimmingCharacters(in: .whitespacesAndNewlines), "-m",
+            "\u{1B}[31mred\u{1B}[0m\u{07} subject")
         return await world.push("\(commit):refs/heads/main")
     }
 
     @Test func `hostile names arrive as they are, and nothing that is printed moves the cursor`() async throws {
         let world = try await World(files: nil)
-        let names = ["-rf", "a b", "$(touch pwned)", "`id`", "new\nline", "\u{1B}[2J", "quo'te\"", "ünï", "\u{202E}gnp", "*", "CON"]
+        let names = [
+            "-rf", "a b", "$(touch pwned)", "`id`", "new\nline", "\u{1B}[2J", "quo'te\"", "ünï", "\u{202E}gnp", "*",
+            "CON",
+        ]
         let result = try await push(world, names.map { ("100644", $0, "text of \($0)\n") })
         #expect(result.stderr.contains("staging is live"), "\(result.stderr)")
         for name in names { #expect(world.current(nil, name) == "text of \(name)\n") }
         #expect(Set(world.names(in: "\(world.staging)/current")) == Set(names))
         var said = result.text + world.log(1, "build") + world.log(1)
-        for words in [["status"], ["runs"], ["show", "1"], ["revisions"], ["log", "1"], ["plan"], ["plan", "--json"], ["revisions", "--json"]] {
+        for words in [
+            ["status"], ["runs"], ["show", "1"], ["revisions"], ["log", "1"], ["plan"], ["plan", "--json"],
+            ["revisions", "--json"],
+        ] {
             said += await world.run(["\(World.programs)/shipit"] + words, in: world.path).text
         }
         #expect(!said.contains("\u{1B}") && !said.contains("\u{07}"))
@@ -194,13 +214,16 @@ import Testing
             """
         let tree = await world.run(["/usr/bin/env", "python3", "-c", script], in: world.clone)
         try #require(tree.status == 0, "\(tree.stderr)")
-        let commit = try await world.git("commit-tree", tree.stdout.trimmingCharacters(in: .whitespacesAndNewlines), "-m", "x")
+        let commit = try await world.git(
+            "commit-tree", tree.stdout.trimmingCharacters(in: .whitespacesAndNewlines), "-m", "x")
         let result = await world.push("\(commit):refs/heads/main")
         #expect(result.stderr.contains("is live"), "\(result.stderr)")
         for name in ["set", "wide"] {
             var status = stat()
             #expect(stat("\(world.staging)/current/\(name)", &status) == 0)
-            #expect(status.st_mode & 0o7777 == 0o755 || status.st_mode & 0o7777 == 0o644, "\(String(status.st_mode, radix: 8))")
+            #expect(
+                status.st_mode & 0o7777 == 0o755 || status.st_mode & 0o7777 == 0o644,
+                "\(String(status.st_mode, radix: 8))")
         }
         try await world.settled()
     }
@@ -221,7 +244,9 @@ import Testing
         #expect(stat("\(world.staging)/current/closed/y", &status) == 0 && status.st_mode & 0o7777 == 0o644)
         #expect(!world.exists("\(world.staging)/current/pipe"))
         try await world.settled()
-        let leaving = try await world.ship(["buildspec.yml": "version: 0.2\nphases: {build: {commands: [ln -s /etc/passwd out]}}\n"]).result
+        let leaving = try await world.ship([
+            "buildspec.yml": "version: 0.2\nphases: {build: {commands: [ln -s /etc/passwd out]}}\n"
+        ]).result
         #expect(!leaving.stderr.contains("is live") && leaving.stderr.contains("out"), "\(leaving.stderr)")
         try await world.settled()
     }
@@ -275,15 +300,20 @@ import Testing
         // grep itself has the secret among its own arguments, and nobody else.
         #expect(world.read("\(world.path)/arguments")?.split(separator: "\n").count ?? 0 <= 2)
         try await world.settled()
-        let found = await world.run(["/usr/bin/grep", "-rlaF", secret, world.home, world.targets, world.repository], in: world.path)
-        #expect(Set(found.stdout.split(separator: "\n").map(String.init)) == [
-            "\(world.home)/apps/blog/environments/build.env", "\(world.home)/apps/blog/environments/staging.env",
-        ])
-        for words in [["show", "1", "--json"], ["log", "1"], ["env", "list", "staging", "--json"], ["status", "--json"]] {
+        let found = await world.run(
+            ["/usr/bin/grep", "-rlaF", secret, world.home, world.targets, world.repository], in: world.path)
+        #expect(
+            Set(found.stdout.split(separator: "\n").map(String.init)) == [
+                "\(world.home)/apps/blog/environments/build.env", "\(world.home)/apps/blog/environments/staging.env",
+            ])
+        for words in [
+            ["show", "1", "--json"], ["log", "1"], ["env", "list", "staging", "--json"], ["status", "--json"],
+        ] {
             #expect(!(await world.run(["\(World.programs)/shipit"] + words, in: world.path).text.contains(secret)))
         }
         var status = stat()
-        #expect(stat("\(world.home)/apps/blog/environments/staging.env", &status) == 0 && status.st_mode & 0o7777 == 0o600)
+        #expect(
+            stat("\(world.home)/apps/blog/environments/staging.env", &status) == 0 && status.st_mode & 0o7777 == 0o600)
     }
 
     @Test(arguments: ["auto", "off"])
@@ -300,7 +330,9 @@ import Testing
         try await world.commit(["buildspec.yml": spec])
         await world.push("-o", "detach", "main")
         let work = "\(world.home)/work"
-        try await eventually("the build runs") { world.names(in: work).contains { world.exists("\(work)/\($0)/source/begun") } }
+        try await eventually("the build runs") {
+            world.names(in: work).contains { world.exists("\(work)/\($0)/source/begun") }
+        }
         let needle = Data(secret.split(separator: "\n")[0].utf8)
         let holders = world.names(in: "/proc").filter { Int($0) != nil }.filter {
             FileManager.default.contents(atPath: "/proc/\($0)/cmdline")?.range(of: needle) != nil

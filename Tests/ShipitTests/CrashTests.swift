@@ -87,7 +87,9 @@ extension World {
         for target in [staging, production] {
             #expect(current(target, "a.txt") == "two\n", comment)
             #expect(releases(target).filter { isTidy || !$0.hasPrefix("77-") }.count == 2, comment)
-            #expect(names(in: "\(target)/.shipit").filter { ["incoming", "mapped"].contains($0) || $0.hasPrefix("trash") }.isEmpty, comment)
+            #expect(
+                names(in: "\(target)/.shipit").filter { ["incoming", "mapped"].contains($0) || $0.hasPrefix("trash") }
+                    .isEmpty, comment)
         }
         if isTidy {
             for environment in ["staging", "production"] {
@@ -99,7 +101,9 @@ extension World {
         #expect(runs.map { $0["status"] as? String } == ["succeeded", "succeeded"], comment)
         for environment in ["staging", "production"] {
             let revisions = try await revisions(environment)
-            #expect(revisions.count == 2 && revisions[0]["live"] as? Bool == true && revisions[0]["outcome"] as? String == "succeeded", comment)
+            #expect(
+                revisions.count == 2 && revisions[0]["live"] as? Bool == true
+                    && revisions[0]["outcome"] as? String == "succeeded", comment)
         }
         #expect(try await live("staging") == (try await git("rev-parse", "HEAD")), comment)
         #expect(names(in: "\(home)/spool").filter { $0.hasSuffix(".push") }.isEmpty, comment)
@@ -115,7 +119,9 @@ extension World {
     private static let inRecovery: Set<Failpoint> = [.putBackBegan, .putBackSwitched, .recoveryBegan]
 
     @Test(arguments: Failpoint.allCases)
-    func `a worker that is killed at any step loses nothing, doubles nothing and tears nothing`(failpoint: Failpoint) async throws {
+    func `a worker that is killed at any step loses nothing, doubles nothing and tears nothing`(failpoint: Failpoint)
+        async throws
+    {
         let world = try await World.poised()
         let readers = [Reader(world.staging), Reader(world.production)]
         let failing = ["SHIPIT_FAILPOINT": "\(failpoint.rawValue):kill"]
@@ -138,13 +144,17 @@ extension World {
         let readers = [Reader(world.staging), Reader(world.production)]
         let failing = ["SHIPIT_FAILPOINT": "\(failpoint.rawValue):error=ENOSPC"]
         if Self.inRecovery.contains(failpoint) {
-            #expect(await world.shipit("work", environment: ["SHIPIT_FAILPOINT": "deploy-started:kill"]).status == 128 + SIGKILL)
+            #expect(
+                await world.shipit("work", environment: ["SHIPIT_FAILPOINT": "deploy-started:kill"]).status == 128
+                    + SIGKILL)
         }
         let worker = world.startShipit("work", environment: failing)
         let words = "could not pass \(failpoint.rawValue): no space left on device"
         try await eventually("\(words) is said") {
             if worker.stderr.contains(words) { return true }
-            return try world.installation().ledger.runs(app: nil, limit: 1)[0].jobs.contains { $0.reason?.contains(words) == true }
+            return try world.installation().ledger.runs(app: nil, limit: 1)[0].jobs.contains {
+                $0.reason?.contains(words) == true
+            }
         }
         // Some go on trying until the disk has room again; the next worker does it where this one was told to stop.
         let isTrying = [.ingestBeforeLedger, .ingestAfterLedger, .deployBeforeFinish].contains(failpoint)
@@ -173,11 +183,15 @@ extension World {
     }
 
     @Test(arguments: [Failpoint.deployStopped, .deployAfterSwitch, .deployStarted, .putBackBegan, .putBackSwitched])
-    func `killed while a failed deployment is put back, the old release is live again`(failpoint: Failpoint) async throws {
+    func `killed while a failed deployment is put back, the old release is live again`(failpoint: Failpoint)
+        async throws
+    {
         let world = try await World.poised()
         try world.write("", to: "\(world.path)/fails")
         let reader = Reader(world.staging)
-        #expect(await world.shipit("work", environment: ["SHIPIT_FAILPOINT": "\(failpoint.rawValue):kill"]).status == 128 + SIGKILL)
+        #expect(
+            await world.shipit("work", environment: ["SHIPIT_FAILPOINT": "\(failpoint.rawValue):kill"]).status == 128
+                + SIGKILL)
         try world.must(await world.shipit("work"))
         #expect(reader.stop() == [])
         #expect(world.current() == "one\n")
@@ -188,10 +202,14 @@ extension World {
         #expect(world.releases().contains { $0.hasPrefix("1-") } && !world.releases().contains { $0.hasPrefix("2-") })
     }
 
-    @Test func `a deployment whose worker dies each time is errored after the third, with the old release live`() async throws {
+    @Test func `a deployment whose worker dies each time is errored after the third, with the old release live`()
+        async throws
+    {
         let world = try await World.poised()
         for _ in 1...3 {
-            #expect(await world.shipit("work", environment: ["SHIPIT_FAILPOINT": "deploy-validated:kill"]).status == 128 + SIGKILL)
+            #expect(
+                await world.shipit("work", environment: ["SHIPIT_FAILPOINT": "deploy-validated:kill"]).status == 128
+                    + SIGKILL)
         }
         try world.must(await world.shipit("work"))
         let run = try #require(try await world.runs().first)
@@ -225,7 +243,8 @@ extension World {
         let world = try await World(extra: "build: {sandbox: off}")
         try world.write("", to: "\(world.home)/systemd")
         try await world.commit([
-            "buildspec.yml": "version: 0.2\nphases: {build: {commands: ['touch \(world.path)/work-begun || true; while [ ! -e \(world.path)/go ]; do sleep 0.02; done']}}"
+            "buildspec.yml":
+                "version: 0.2\nphases: {build: {commands: ['touch \(world.path)/work-begun || true; while [ ! -e \(world.path)/go ]; do sleep 0.02; done']}}"
         ])
         await world.push("-o", "detach", "main")
         let worker = world.startShipit("work")

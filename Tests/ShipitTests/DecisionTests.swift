@@ -10,8 +10,10 @@ private func job(
     _ run: Int64, _ name: String = "build", _ status: Status = .queued, by: String? = nil, app: String = "blog"
 ) -> Job {
     Job(
-        id: run * 10 + (name == "build" ? 0 : 1), run: run, app: app, position: 0, name: name, kind: name == "build" ? .build : .deploy,
-        status: status, waits: nil, reason: nil, attempt: 0, worker: nil, policy: "", artifact: nil, backTo: nil, by: by,
+        id: run * 10 + (name == "build" ? 0 : 1), run: run, app: app, position: 0, name: name,
+        kind: name == "build" ? .build : .deploy,
+        status: status, waits: nil, reason: nil, attempt: 0, worker: nil, policy: "", artifact: nil, backTo: nil,
+        by: by,
         cancelledBy: nil, startedAt: nil, endedAt: nil, duration: nil)
 }
 
@@ -55,7 +57,8 @@ private func job(
 
     @Test func `rollback goes first, then what a person promoted, then pushes`() {
         let jobs: [(Job, Run.Kind)] = [
-            (job(1, "production"), .push), (job(2, "production", by: "ann"), .promote), (job(3, "production", by: "ann"), .rollback),
+            (job(1, "production"), .push), (job(2, "production", by: "ann"), .promote),
+            (job(3, "production", by: "ann"), .rollback),
         ]
         #expect(next(jobs) == [3])
         #expect(next(Array(jobs.prefix(2))) == [2])
@@ -69,14 +72,15 @@ private func job(
 
 @Suite struct BuildPhasesTests {
     /// AWS reference 3.4: which phases run when these fail.
-    @Test(arguments: [
-        ([], ["install", "pre_build", "build", "post_build"]),
-        (["install"], ["install"]),
-        (["pre_build"], ["install", "pre_build"]),
-        (["build"], ["install", "pre_build", "build", "post_build"]),
-        (["post_build"], ["install", "pre_build", "build", "post_build"]),
-        (["build", "post_build"], ["install", "pre_build", "build", "post_build"]),
-    ] as [([String], [String])])
+    @Test(
+        arguments: [
+            ([], ["install", "pre_build", "build", "post_build"]),
+            (["install"], ["install"]),
+            (["pre_build"], ["install", "pre_build"]),
+            (["build"], ["install", "pre_build", "build", "post_build"]),
+            (["post_build"], ["install", "pre_build", "build", "post_build"]),
+            (["build", "post_build"], ["install", "pre_build", "build", "post_build"]),
+        ] as [([String], [String])])
     func `after a failure the phases go on as AWS's do`(failing: [String], run: [String]) {
         var states = BuildPhases()
         var ran: [String] = []
@@ -93,15 +97,18 @@ private func job(
 @Suite struct RetentionTests {
     private func deployment(_ id: Int64, _ status: Status, release: Int?) -> Deployment {
         Deployment(
-            id: id, job: id, run: id, app: "blog", environment: "staging", kind: .deploy, revision: revision, artifact: 1,
-            release: release, previous: nil, status: status, reason: nil, by: "ann", createdAt: .now, endedAt: nil, duration: nil, token: id)
+            id: id, job: id, run: id, app: "blog", environment: "staging", kind: .deploy, revision: revision,
+            artifact: 1,
+            release: release, previous: nil, status: status, reason: nil, by: "ann", createdAt: .now, endedAt: nil,
+            duration: nil, token: id)
     }
 
     /// Releases 1, 2, 3 … in this order of outcomes.
     private func kept(_ outcomes: [Status], live: Int?, previous: Int?, keep: Int) -> [Int] {
         let all = outcomes.enumerated().map { deployment(Int64($0.offset + 1), $0.element, release: $0.offset + 1) }
         let state = EnvironmentState(
-            app: "blog", name: "staging", live: live.map { all[$0 - 1] }, previous: previous.map { all[$0 - 1] }, hold: nil)
+            app: "blog", name: "staging", live: live.map { all[$0 - 1] }, previous: previous.map { all[$0 - 1] },
+            hold: nil)
         return Retention.kept(state, all.reversed(), keep: keep).sorted()
     }
 
@@ -128,15 +135,21 @@ private func job(
     }
 
     @Test func `two deployments of one release count once`() {
-        let all = [deployment(1, .succeeded, release: 1), deployment(2, .succeeded, release: 2), deployment(3, .succeeded, release: 2)]
+        let all = [
+            deployment(1, .succeeded, release: 1), deployment(2, .succeeded, release: 2),
+            deployment(3, .succeeded, release: 2),
+        ]
         let state = EnvironmentState(app: "blog", name: "staging", live: nil, previous: nil, hold: nil)
         #expect(Retention.kept(state, all.reversed(), keep: 2) == [1, 2])
     }
 
-    @Test(arguments: [
-        ("7-3f2a91c", 7), ("12-" + String(repeating: "a", count: 40), 12), ("0-3f2a91c", nil), ("-1-3f2a91c", nil), ("x-3f2a91c", nil),
-        ("7", nil), ("7-", nil), ("7-3f2a91c-x", nil), ("7-3f2", nil), ("7-3f2a91ぁ", nil), ("current", nil), ("..", nil),
-    ] as [(String, Int?)])
+    @Test(
+        arguments: [
+            ("7-3f2a91c", 7), ("12-" + String(repeating: "a", count: 40), 12), ("0-3f2a91c", nil), ("-1-3f2a91c", nil),
+            ("x-3f2a91c", nil),
+            ("7", nil), ("7-", nil), ("7-3f2a91c-x", nil), ("7-3f2", nil), ("7-3f2a91ぁ", nil), ("current", nil),
+            ("..", nil),
+        ] as [(String, Int?)])
     func `a release's folder is named by its number and revision, and nothing else is one`(name: String, number: Int?) {
         #expect(ReleaseName.number(name) == number)
     }

@@ -56,18 +56,22 @@ extension World {
         let revisions = try await world.revisions("staging")
         #expect(revisions.map { $0["outcome"] as? String } == ["failed", "succeeded"])
         #expect(revisions.map { $0["live"] as? Bool } == [false, true])
-        #expect(world.names(in: "\(world.staging)/.shipit").filter { $0.hasPrefix("trash") || $0 == "incoming" }.isEmpty)
+        #expect(
+            world.names(in: "\(world.staging)/.shipit").filter { $0.hasPrefix("trash") || $0 == "incoming" }.isEmpty)
     }
 
     @Test func `a health check that does not pass puts the old release back`() async throws {
         let check = #"["sh", "-c", "! grep -q bad $SHIPIT_RELEASE_DIR/index.html"]"#
         let world = try await World(
-            environments: "environments:\n  - name: staging\n    targets: [@TARGETS@/staging]\n    health: {command: \(check), within: 1s}")
+            environments:
+                "environments:\n  - name: staging\n    targets: [@TARGETS@/staging]\n    health: {command: \(check), within: 1s}"
+        )
         let first = try await world.ship(world.hooks()).revision
         let push = try await world.ship(["index.html": "bad\n"]).result
         #expect(
             push.stderr.contains(
-                "the health check did not pass within 1.0 s: sh ended with exit status 1; staging stays at \(first.prefix(7))"), "\(push.stderr)")
+                "the health check did not pass within 1.0 s: sh ended with exit status 1; staging stays at \(first.prefix(7))"
+            ), "\(push.stderr)")
         #expect(world.current() == "one\n")
         #expect(world.trace.hasSuffix("ApplicationStart one\n"))
         try await world.settled()
@@ -78,9 +82,13 @@ extension World {
         defer { server.close() }
         let world = try await World(
             environments:
-                "environments:\n  - name: staging\n    targets: [@TARGETS@/staging]\n    health: {url: \"http://127.0.0.1:\(server.port)/up\", within: 1s}")
+                "environments:\n  - name: staging\n    targets: [@TARGETS@/staging]\n    health: {url: \"http://127.0.0.1:\(server.port)/up\", within: 1s}"
+        )
         let push = await world.push()
-        #expect(push.stderr.contains("the health check did not pass within 1.0 s: the answer was 500; nothing is live in staging"), "\(push.stderr)")
+        #expect(
+            push.stderr.contains(
+                "the health check did not pass within 1.0 s: the answer was 500; nothing is live in staging"),
+            "\(push.stderr)")
         #expect(server.requests.count > 1 && server.requests[0].hasPrefix("GET /up HTTP/1.1"))
         #expect(world.current() == nil && world.releases() == [])
         try await world.settled()
@@ -89,14 +97,17 @@ extension World {
     @Test func `a first deployment that fails leaves nothing live and no release`() async throws {
         let world = try await World()
         let push = try await world.ship(world.hooks(["ValidateService": "exit 1"])).result
-        #expect(push.stderr.contains("ValidateService: hooks/ValidateService ended with exit status 1; nothing is live in staging"))
+        #expect(
+            push.stderr.contains(
+                "ValidateService: hooks/ValidateService ended with exit status 1; nothing is live in staging"))
         #expect(world.current() == nil && world.releases() == [])
         #expect(await world.shipit("promote").status == 69)
         #expect(await world.shipit("rollback", "staging").status == 69)
         try await world.settled()
     }
 
-    @Test func `with on_failure stop things are left as they are, and the message names the next command`() async throws {
+    @Test func `with on_failure stop things are left as they are, and the message names the next command`() async throws
+    {
         let world = try await World(
             environments: "environments:\n  - name: staging\n    targets: [@TARGETS@/staging]\n    on_failure: stop")
         try await world.ship(world.hooks())
@@ -115,7 +126,9 @@ extension World {
         try await world.ship(world.hooks())
         #expect(world.current(a) == "one\n" && world.current(b) == "one\n")
         unlink("\(world.path)/trace")
-        var files = world.hooks(["ApplicationStart": "[ \"$SHIPIT_TARGET\" != \(b) ] || [ \"$(cat $SHIPIT_RELEASE_DIR/index.html)\" = one ]"])
+        var files = world.hooks([
+            "ApplicationStart": "[ \"$SHIPIT_TARGET\" != \(b) ] || [ \"$(cat $SHIPIT_RELEASE_DIR/index.html)\" = one ]"
+        ])
         files["index.html"] = "two\n"
         let push = try await world.ship(files).result
         #expect(push.stderr.contains("run 2 failed"), "\(push.stderr)")
@@ -127,19 +140,26 @@ extension World {
 
     @Test func `a script that takes too long is stopped`() async throws {
         let world = try await World()
-        let push = try await world.ship(world.hooks(["AfterInstall": "trap '' TERM; sleep 300 & wait; sleep 300"], timeout: 1)).result
-        #expect(push.stderr.contains("AfterInstall: hooks/AfterInstall took longer than 1.0 s and was stopped"), "\(push.stderr)")
+        let push = try await world.ship(
+            world.hooks(["AfterInstall": "trap '' TERM; sleep 300 & wait; sleep 300"], timeout: 1)
+        ).result
+        #expect(
+            push.stderr.contains("AfterInstall: hooks/AfterInstall took longer than 1.0 s and was stopped"),
+            "\(push.stderr)")
         try await world.settled()
     }
 
-    @Test func `a server that was started properly lives on, and one that keeps the output open is refused`() async throws {
+    @Test func `a server that was started properly lives on, and one that keeps the output open is refused`()
+        async throws
+    {
         let world = try await World()
         let good = try await world.ship(
             world.hooks(["ApplicationStart": "sleep 300 </dev/null >/dev/null 2>&1 &\necho $! >\(world.path)/pid"])
         ).result
         #expect(good.stderr.contains("staging is live at"), "\(good.stderr)")
         func endServer() throws {
-            let pid = try #require(Int32(world.read("\(world.path)/pid")?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""))
+            let pid = try #require(
+                Int32(world.read("\(world.path)/pid")?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""))
             #expect(kill(pid, 0) == 0)
             kill(pid, SIGKILL)
         }
@@ -189,17 +209,20 @@ extension World {
     @Test func `runas names a user who must exist`() async throws {
         let world = try await World()
         let push = try await world.ship(world.hooks(runas: "no-such-user")).result
-        #expect(push.stderr.contains("hooks/BeforeInstall wants to run as no-such-user, who does not exist here"), "\(push.stderr)")
+        #expect(
+            push.stderr.contains("hooks/BeforeInstall wants to run as no-such-user, who does not exist here"),
+            "\(push.stderr)")
         #expect(push.stderr.contains("run 1 errored"))
         #expect(world.trace == "")
         try await world.settled()
     }
 
-    @Test(arguments: [
-        ("missing", nil, "ApplicationStart: the script hooks/ApplicationStart is not in the artifact"),
-        ("windows", "#!/bin/sh\r\nexit 0\r\n", "the script hooks/ApplicationStart has Windows line ends"),
-        ("interpreter", "#!/no/such/shell\n", "could not start"),
-    ] as [(String, String?, String)])
+    @Test(
+        arguments: [
+            ("missing", nil, "ApplicationStart: the script hooks/ApplicationStart is not in the artifact"),
+            ("windows", "#!/bin/sh\r\nexit 0\r\n", "the script hooks/ApplicationStart has Windows line ends"),
+            ("interpreter", "#!/no/such/shell\n", "could not start"),
+        ] as [(String, String?, String)])
     func `a script that cannot run is named`(kind: String, text: String?, message: String) async throws {
         let world = try await World()
         try await world.ship(world.hooks())
@@ -215,9 +238,12 @@ extension World {
 
     @Test func `a target that is somebody else's, or no folder, is refused`() async throws {
         let world = try await World()
-        try world.write(#"{"app":"other","environment":"staging","home":"/elsewhere"}"#, to: "\(world.staging)/.shipit/owner")
+        try world.write(
+            #"{"app":"other","environment":"staging","home":"/elsewhere"}"#, to: "\(world.staging)/.shipit/owner")
         let foreign = await world.push()
-        #expect(foreign.stderr.contains("\(world.staging) is a target of other staging of /elsewhere, not of blog staging"), "\(foreign.stderr)")
+        #expect(
+            foreign.stderr.contains("\(world.staging) is a target of other staging of /elsewhere, not of blog staging"),
+            "\(foreign.stderr)")
         try await world.settled()
         try FileManager.default.removeItem(atPath: world.staging)
         try world.write("", to: world.staging)
@@ -237,10 +263,13 @@ extension World {
     @Test func `hook scripts see AWS's variables and shipit's`() async throws {
         let world = try await World()
         let names = [
-            "APPLICATION_NAME", "DEPLOYMENT_ID", "DEPLOYMENT_GROUP_NAME", "LIFECYCLE_EVENT", "SHIPIT_APP", "SHIPIT_ENVIRONMENT",
-            "SHIPIT_REVISION", "SHIPIT_PREVIOUS_REVISION", "SHIPIT_RELEASE_DIR", "SHIPIT_TARGET", "SHIPIT_RUN", "SHIPIT_ATTEMPT",
+            "APPLICATION_NAME", "DEPLOYMENT_ID", "DEPLOYMENT_GROUP_NAME", "LIFECYCLE_EVENT", "SHIPIT_APP",
+            "SHIPIT_ENVIRONMENT",
+            "SHIPIT_REVISION", "SHIPIT_PREVIOUS_REVISION", "SHIPIT_RELEASE_DIR", "SHIPIT_TARGET", "SHIPIT_RUN",
+            "SHIPIT_ATTEMPT",
         ]
-        let script = "for n in \(names.joined(separator: " ")); do eval \"echo $n=\\$$n\"; done >\(world.path)/seen; pwd >>\(world.path)/seen"
+        let script =
+            "for n in \(names.joined(separator: " ")); do eval \"echo $n=\\$$n\"; done >\(world.path)/seen; pwd >>\(world.path)/seen"
         let revision = try await world.ship(world.hooks(["AfterInstall": script])).revision
         let release = "\(world.staging)/releases/1-\(revision.prefix(7))"
         #expect(
@@ -276,10 +305,14 @@ extension World {
     @Test func `the server's own scripts run after the revision's`() async throws {
         let world = try await World()
         try world.write(
-            "#!/bin/sh\necho \"server $LIFECYCLE_EVENT\" >>\(world.path)/trace\n", to: "\(world.home)/apps/blog/hooks/application-start",
+            "#!/bin/sh\necho \"server $LIFECYCLE_EVENT\" >>\(world.path)/trace\n",
+            to: "\(world.home)/apps/blog/hooks/application-start",
             mode: 0o755)
         try await world.ship(world.hooks())
-        #expect(world.trace == "BeforeInstall one\nAfterInstall one\nApplicationStart one\nserver ApplicationStart\nValidateService one\n")
+        #expect(
+            world.trace
+                == "BeforeInstall one\nAfterInstall one\nApplicationStart one\nserver ApplicationStart\nValidateService one\n"
+        )
         try await world.settled()
     }
 
@@ -287,7 +320,8 @@ extension World {
         let world = try await World()
         try world.write("#!/bin/sh\n", to: "\(world.home)/apps/blog/hooks/validate-service", mode: 0o644)
         let push = try await world.ship(world.hooks()).result
-        #expect(push.stderr.contains("the server's hook \(world.home)/apps/blog/hooks/validate-service is not executable"))
+        #expect(
+            push.stderr.contains("the server's hook \(world.home)/apps/blog/hooks/validate-service is not executable"))
         #expect(world.trace == "")
         try await world.settled()
     }
@@ -314,7 +348,9 @@ extension World {
         #expect(world.current(nil, "hooks/ApplicationStart") == nil)
         #expect(world.exists("\(world.path)/ran"))
         #expect(world.names(in: "\(world.staging)/.shipit/bundles") == ["1-\(revision.prefix(7))"])
-        let broken = try await world.ship(["appspec.yml": "version: 0.0\nos: linux\nfiles: [{source: nowhere, destination: /}]\n"]).result
+        let broken = try await world.ship([
+            "appspec.yml": "version: 0.0\nos: linux\nfiles: [{source: nowhere, destination: /}]\n"
+        ]).result
         #expect(broken.stderr.contains("appspec.yml names the source nowhere, which is not in the artifact"))
         #expect(world.current(nil, "public/a.txt") == "a\n")
         try await world.settled()
@@ -322,7 +358,8 @@ extension World {
 
     @Test func `shared files must be there, and shared folders begin with what the release brought`() async throws {
         let world = try await World(
-            environments: "environments:\n  - name: staging\n    targets: [@TARGETS@/staging]\n    shared: [uploads/, data/deep/, .env]",
+            environments:
+                "environments:\n  - name: staging\n    targets: [@TARGETS@/staging]\n    shared: [uploads/, data/deep/, .env]",
             files: ["index.html": "one\n", "uploads/first.txt": "seed\n"])
         try await world.commit(world.hooks())
         let refused = await world.push()
@@ -339,17 +376,21 @@ extension World {
         try world.write("kept\n", to: "\(world.staging)/current/data/deep/x")
         try await world.ship(["index.html": "two\n", "uploads/first.txt": "changed\n"])
         #expect(world.current() == "two\n")
-        #expect(world.current(nil, "uploads/user.txt") == "user\n" && world.current(nil, "uploads/first.txt") == "seed\n")
+        #expect(
+            world.current(nil, "uploads/user.txt") == "user\n" && world.current(nil, "uploads/first.txt") == "seed\n")
         #expect(world.current(nil, "data/deep/x") == "kept\n")
         #expect(world.log(2).contains("uploads/ in the release is replaced by the shared one"))
         try await world.settled()
     }
 
     @Test func `retention keeps good releases though failing ones lie between`() async throws {
-        let world = try await World(environments: "environments:\n  - name: staging\n    targets: [@TARGETS@/staging]\n    keep: 1")
+        let world = try await World(
+            environments: "environments:\n  - name: staging\n    targets: [@TARGETS@/staging]\n    keep: 1")
         var good: [String] = []
         for number in 1...3 {
-            good.append(try await world.ship(["index.html": "good \(number)\n", "appspec.yml": "version: 0.0\nos: linux\n"]).revision)
+            good.append(
+                try await world.ship(["index.html": "good \(number)\n", "appspec.yml": "version: 0.0\nos: linux\n"])
+                    .revision)
             var bad = world.hooks(["ValidateService": "exit 1"])
             bad["index.html"] = "bad \(number)\n"
             try await world.ship(bad)
@@ -380,7 +421,10 @@ extension World {
         rename("\(world.home)/artifacts.away", "\(world.home)/artifacts")
         let status = await world.shipit("status")
         #expect(status.stdout.contains("no automatic promotion"), "\(status.stdout)")
-        #expect(try await world.revisions("staging").contains { $0["bad"] as? Bool == true && $0["revision"] as? String == second })
+        #expect(
+            try await world.revisions("staging").contains {
+                $0["bad"] as? Bool == true && $0["revision"] as? String == second
+            })
         #expect(await world.shipit("rollback", "staging").status == 69)
         #expect(await world.shipit("rollback", "staging", "--to", String(second)).status == 0)
         #expect(world.current() == "two\n")
@@ -389,7 +433,8 @@ extension World {
 
     @Test func `a rollback whose old release fails stays where it was`() async throws {
         let world = try await World()
-        try await world.ship(world.hooks(["ValidateService": "[ ! -e \(world.path)/broken ] || [ \"$(cat index.html)\" != one ]"]))
+        try await world.ship(
+            world.hooks(["ValidateService": "[ ! -e \(world.path)/broken ] || [ \"$(cat index.html)\" != one ]"]))
         let second = try await world.ship(["index.html": "two\n"]).revision
         try world.write("", to: "\(world.path)/broken")
         let rollback = await world.shipit("rollback", "staging")

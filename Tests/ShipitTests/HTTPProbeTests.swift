@@ -80,13 +80,17 @@ final class LoopbackServer: Sendable {
     }
 
     @Test(arguments: [
-        "", "a", "https://a/", "ftp://a", "http://", "http:///x", "http://:80/", "http://a:0/", "http://a:65536/", "http://a:b/",
-        "http://a:1:2/", "http://u@a/", "http://a/#f", "http://a b/", "http://a/\r\nX: y", "http://[::1", "http://[::1]x", "http://[]",
+        "", "a", "https://a/", "ftp://a", "http://", "http:///x", "http://:80/", "http://a:0/", "http://a:65536/",
+        "http://a:b/",
+        "http://a:1:2/", "http://u@a/", "http://a/#f", "http://a b/", "http://a/\r\nX: y", "http://[::1",
+        "http://[::1]x", "http://[]",
         "HTTP://a", "http://ä/",
     ])
     func `anything else is none`(url: String) { #expect(HTTPProbe(url: url) == nil) }
 
-    private func ask(_ answer: String?, drip: UInt32 = 0, within: Double = 5) throws -> (obstacle: String?, requests: [String]) {
+    private func ask(_ answer: String?, drip: UInt32 = 0, within: Double = 5) throws -> (
+        obstacle: String?, requests: [String]
+    ) {
         let server = try LoopbackServer(answer, drip: drip)
         defer { server.close() }
         let probe = try #require(HTTPProbe(url: "http://127.0.0.1:\(server.port)/health?x=1"))
@@ -109,7 +113,9 @@ final class LoopbackServer: Sendable {
     @Test func `one plain request is made`() throws {
         let (_, requests) = try ask("HTTP/1.1 200 OK\r\n\r\n")
         #expect(
-            requests == ["GET /health?x=1 HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: shipit\r\nConnection: close\r\n\r\n"])
+            requests == [
+                "GET /health?x=1 HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: shipit\r\nConnection: close\r\n\r\n"
+            ])
     }
 
     @Test func `a server that says nothing is not waited for longer than the limit`() throws {

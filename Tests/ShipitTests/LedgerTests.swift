@@ -35,7 +35,8 @@ private final class Book: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
     static func revision(_ number: Int) -> Revision {
-        ObjectID(String(repeating: "0", count: 40 - "\(number)".count) + "\(number)") ?? ObjectID(String(repeating: "a", count: 40))!
+        ObjectID(String(repeating: "0", count: 40 - "\(number)".count) + "\(number)") ?? ObjectID(
+            String(repeating: "a", count: 40))!
     }
 
     func intake(_ number: Int, spool: String? = nil, at: Timestamp = .now) -> Intake {
@@ -43,7 +44,8 @@ private final class Book: Sendable {
             spool: spool, repository: "/srv/blog.git", by: "ann", options: [], at: at,
             updates: [
                 Intake.Update(
-                    app: "blog", reference: "refs/heads/main", old: Self.revision(number - 1).hex, new: Self.revision(number).hex,
+                    app: "blog", reference: "refs/heads/main", old: Self.revision(number - 1).hex,
+                    new: Self.revision(number).hex,
                     outcome: .run(Self.revision(number), policy), moves: true)
             ])
     }
@@ -64,7 +66,8 @@ private final class Book: Sendable {
         let job = try take(run, "build").job
         let revision = try #require(try ledger.run(run)?.run.revision)
         let artifact = try ledger.addArtifact(
-            app: "blog", revision: revision, digest: Digest.of(Array(revision.hex.utf8)), size: 1, file: "\(revision.hex).tar.zst", run: run)
+            app: "blog", revision: revision, digest: Digest.of(Array(revision.hex.utf8)), size: 1,
+            file: "\(revision.hex).tar.zst", run: run)
         try ledger.finishBuild(job, artifact: artifact.id, duration: .seconds(1), policy: policy)
     }
 
@@ -99,7 +102,8 @@ private final class Book: Sendable {
         #expect {
             _ = try Ledger(at: "\(book.path)/ledger.sqlite")
         } throws: { error in
-            "\(error)" == "the ledger \(book.path)/ledger.sqlite was written by a newer shipit\n  hint: install that version again"
+            "\(error)"
+                == "the ledger \(book.path)/ledger.sqlite was written by a newer shipit\n  hint: install that version again"
         }
     }
 
@@ -109,7 +113,8 @@ private final class Book: Sendable {
         #expect {
             _ = try Ledger(at: "\(book.path)/other.sqlite")
         } throws: { error in
-            "\(error)".hasPrefix("the ledger \(book.path)/other.sqlite is damaged: ") && "\(error)".contains("\n  hint: ")
+            "\(error)".hasPrefix("the ledger \(book.path)/other.sqlite is damaged: ")
+                && "\(error)".contains("\n  hint: ")
         }
     }
 
@@ -240,7 +245,8 @@ private final class Book: Sendable {
         let book = try Book()
         let run = try book.push(1)
         try book.build(run)
-        try book.ledger.hold("blog", "staging", Hold(kind: .hold, reason: "the sale", by: "ann", since: .now, until: nil))
+        try book.ledger.hold(
+            "blog", "staging", Hold(kind: .hold, reason: "the sale", by: "ann", since: .now, until: nil))
         #expect(try book.ledger.take(try book.job(run, "staging"), worker: 1) == nil)
         #expect(try book.status(run) == .waiting)
         #expect(try book.ledger.run(run)?.reason == "staging is held by ann: the sale")
@@ -260,13 +266,16 @@ private final class Book: Sendable {
         #expect(try book.status(run) == .waiting)
         try book.ledger.hold(
             "blog", "staging",
-            Hold(kind: .hold, reason: "r", by: "ann", since: .now, until: Timestamp(milliseconds: Timestamp.now.milliseconds - 1)))
+            Hold(
+                kind: .hold, reason: "r", by: "ann", since: .now,
+                until: Timestamp(milliseconds: Timestamp.now.milliseconds - 1)))
         #expect(try book.ledger.environment("blog", "staging").hold == nil)
         #expect(try book.ledger.liftHoldsThatAreOver() == nil)
         #expect(try book.status(run) == .queued)
     }
 
-    @Test func `a rollback marks what was live as bad and holds automatic promotions; a promotion undoes both`() throws {
+    @Test func `a rollback marks what was live as bad and holds automatic promotions; a promotion undoes both`() throws
+    {
         let book = try Book(promotion: "automatic")
         for number in 1...2 {
             let run = try book.ship(number)
@@ -283,7 +292,9 @@ private final class Book: Sendable {
         let third = try book.ship(3)
         #expect(try book.status(third) == .waiting)
         #expect(try book.job(third, "production").waits == .promotion)
-        #expect(try book.job(third, "production").reason == "production was rolled back; shipit promote, or shipit unhold production")
+        #expect(
+            try book.job(third, "production").reason
+                == "production was rolled back; shipit promote, or shipit unhold production")
         try book.ledger.promote(waiting: try book.job(third, "production"), by: "ben", policy: book.policy)
         try book.deploy(third, "production")
         state = try book.ledger.environment("blog", "production")
@@ -317,7 +328,8 @@ private final class Book: Sendable {
         let run = try book.ship(1)
         #expect(
             try book.kinds(run) == [
-                .runCreated, .jobQueued, .jobStarted, .jobSucceeded, .jobQueued, .jobStarted, .jobSucceeded, .jobWaiting,
+                .runCreated, .jobQueued, .jobStarted, .jobSucceeded, .jobQueued, .jobStarted, .jobSucceeded,
+                .jobWaiting,
             ])
         let texts = try book.ledger.events(after: 0, run: run).map(\.text)
         #expect(texts.first == "run 1: push to refs/heads/main by ann, 0000000")
@@ -338,7 +350,9 @@ private final class Book: Sendable {
         #expect(throws: ShipitError(.busy, "run \(run) moved on meanwhile")) {
             try book.ledger.retry(failed, by: "ben", policy: book.policy)
         }
-        #expect(throws: ShipitError.self) { try book.ledger.retry(try book.job(run, "build"), by: "ann", policy: book.policy) }
+        #expect(throws: ShipitError.self) {
+            try book.ledger.retry(try book.job(run, "build"), by: "ann", policy: book.policy)
+        }
     }
 
     @Test func `removing an app leaves nothing of it`() throws {

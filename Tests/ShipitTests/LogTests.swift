@@ -39,7 +39,10 @@ private final class Paper {
         let paper = try Paper()
         paper.output("\r12:00:00 * staging is live\n12:00:00 * forged\u{1B}[1A\u{1B}[2K\n\u{2028}12:00:00 * x\u{85}y\n")
         paper.log.say("a name with\n12:00:00 * a line break")
-        #expect(paper.lines.allSatisfy { $0.hasPrefix("| ") || $0 == "* a name with^J12:00:00 * a line break" || $0 == "|" }, "\(paper.lines)")
+        #expect(
+            paper.lines.allSatisfy {
+                $0.hasPrefix("| ") || $0 == "* a name with^J12:00:00 * a line break" || $0 == "|"
+            }, "\(paper.lines)")
         #expect(!paper.whole.contains("\u{1B}") && !paper.whole.contains("\u{85}") && !paper.whole.contains("\u{2028}"))
     }
 
@@ -61,7 +64,9 @@ private final class Paper {
         let paper = try Paper()
         paper.output([0x61, 0xFF, 0x1B, 0x62, 0x0A])
         let line = try #require(paper.lines.first)
-        #expect(line.hasPrefix("| a") && line.hasSuffix("b") && !line.contains("\u{1B}") && !line.contains("\u{FFFD}"), "\(line)")
+        #expect(
+            line.hasPrefix("| a") && line.hasSuffix("b") && !line.contains("\u{1B}") && !line.contains("\u{FFFD}"),
+            "\(line)")
     }
 
     @Test func `one line of a hundred megabytes costs no memory, and the log is capped with a note`() throws {
@@ -165,7 +170,9 @@ private final class Paper {
             let paper = try Paper(secrets: [secret])
             paper.output(String(repeating: "x", count: offset) + secret + String(repeating: "y", count: 20_000) + "\n")
             let text = paper.lines.map { $0.dropFirst(2) }.joined()
-            #expect(text == String(repeating: "x", count: offset) + "***" + String(repeating: "y", count: 20_000), "at \(offset)")
+            #expect(
+                text == String(repeating: "x", count: offset) + "***" + String(repeating: "y", count: 20_000),
+                "at \(offset)")
         }
     }
 

@@ -8,7 +8,10 @@ import Testing
     private static let waiting = "build: {sandbox: off}"
 
     private func slow(_ world: World) -> [String: String] {
-        ["buildspec.yml": "version: 0.2\nphases: {build: {commands: ['while [ ! -e \(world.path)/go ]; do sleep 0.02; done']}}\n"]
+        [
+            "buildspec.yml":
+                "version: 0.2\nphases: {build: {commands: ['while [ ! -e \(world.path)/go ]; do sleep 0.02; done']}}\n"
+        ]
     }
 
     @Test func `a build is cancelled, and nothing of it stays`() async throws {
@@ -31,7 +34,9 @@ import Testing
     @Test func `a running deployment is put back when it is cancelled`() async throws {
         let world = try await World()
         let first = try await world.ship(world.hooks()).revision
-        try await world.commit(["index.html": "two\n", "hooks/ValidateService": "#!/bin/sh\ntouch \(world.path)/begun\nsleep 300\n"])
+        try await world.commit([
+            "index.html": "two\n", "hooks/ValidateService": "#!/bin/sh\ntouch \(world.path)/begun\nsleep 300\n",
+        ])
         await world.push("-o", "detach", "main")
         try await eventually("the script runs") { world.exists("\(world.path)/begun") }
         #expect(world.current() == "two\n")
@@ -49,7 +54,9 @@ import Testing
         let world = try await World()
         try await world.ship(world.hooks())
         try await world.ship(["index.html": "two\n"])
-        try await world.commit(["index.html": "three\n", "hooks/ValidateService": "#!/bin/sh\ntouch \(world.path)/begun\nsleep 300\n"])
+        try await world.commit([
+            "index.html": "three\n", "hooks/ValidateService": "#!/bin/sh\ntouch \(world.path)/begun\nsleep 300\n",
+        ])
         await world.push("-o", "detach", "main")
         try await eventually("the script runs") { world.exists("\(world.path)/begun") }
         let rollback = await world.shipit("rollback", "staging")
@@ -105,14 +112,17 @@ import Testing
         #expect(rejected.status == 0 && rejected.stderr == "run 1 was rejected\n")
         let run = try #require(try await world.runs().first)
         #expect(run["status"] as? String == "cancelled")
-        #expect((run["reason"] as? String)?.hasPrefix("rejected by ") == true && (run["reason"] as? String)?.hasSuffix(": wrong prices") == true)
+        #expect(
+            (run["reason"] as? String)?.hasPrefix("rejected by ") == true
+                && (run["reason"] as? String)?.hasSuffix(": wrong prices") == true)
         #expect(await world.shipit("reject").status == 69)
         try await world.settled()
     }
 
     @Test func `an automatic environment follows, and not after a rollback`() async throws {
         let world = try await World(
-            environments: World.twoEnvironments.replacing("name: production", with: "name: production\n    promotion: automatic"))
+            environments: World.twoEnvironments.replacing(
+                "name: production", with: "name: production\n    promotion: automatic"))
         try await world.ship()
         #expect(world.current(world.production) == "one\n")
         try await world.ship(["index.html": "two\n"])
@@ -120,7 +130,9 @@ import Testing
         #expect(await world.shipit("rollback").status == 0)
         #expect(world.current(world.production) == "one\n")
         let third = try await world.ship(["index.html": "three\n"]).result
-        #expect(third.stderr.contains("production was rolled back; shipit promote, or shipit unhold production"), "\(third.stderr)")
+        #expect(
+            third.stderr.contains("production was rolled back; shipit promote, or shipit unhold production"),
+            "\(third.stderr)")
         #expect(world.current(world.production) == "one\n" && world.current() == "three\n")
         #expect(await world.shipit("promote").status == 0)
         #expect(world.current(world.production) == "three\n")
@@ -153,7 +165,8 @@ import Testing
         try await world.commit(["index.html": "two\n"])
         try await world.git("push", "-q", "origin", "HEAD:topic")
         let refused = await world.shipit("promote", "topic")
-        #expect(refused.status == 69 && refused.stderr.contains("was never verified live in staging"), "\(refused.stderr)")
+        #expect(
+            refused.status == 69 && refused.stderr.contains("was never verified live in staging"), "\(refused.stderr)")
         try await world.settled()
     }
 }

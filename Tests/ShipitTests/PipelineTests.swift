@@ -83,7 +83,10 @@ private let good = """
         #expect(pipeline.environments.map(\.targets) == [["/srv/a", "/srv/b"], ["/srv/c"]])
         let production = try #require(pipeline.environment("production"))
         #expect(production.promotion == .automatic)
-        #expect(production.shared == [SharedPath(path: "uploads", isFolder: true), SharedPath(path: ".env", isFolder: false)])
+        #expect(
+            production.shared == [
+                SharedPath(path: "uploads", isFolder: true), SharedPath(path: ".env", isFolder: false),
+            ])
         #expect(production.keep == 0)
         #expect(production.health == HealthCheck(probe: .command(["curl", "-f", "http://localhost/"]), within: 5))
         #expect(production.onFailure == .stop)
@@ -133,7 +136,10 @@ private let good = """
 
     /// Each of these is put after a policy that is good without it.
     @Test(arguments: [
-        ("colour: red", #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, triggers, mode, push, build, environments"#),
+        (
+            "colour: red",
+            #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, triggers, mode, push, build, environments"#
+        ),
         ("notify: []", #"pipeline.yml:6:1: "notify" is not supported yet"#),
         ("allow: {promote: [ann]}", #"pipeline.yml:6:1: "allow" is not supported yet"#),
         ("triggers: []", "pipeline.yml:6:11: triggers wants at least one entry such as - branches: [main]"),
@@ -142,14 +148,23 @@ private let good = """
         ("triggers: [{paths: [src]}]", #"pipeline.yml:6:13: "paths" is not supported yet"#),
         ("triggers: [{to: staging}]", #"pipeline.yml:6:13: "to" is not supported yet"#),
         ("triggers: [{branches: []}]", "pipeline.yml:6:23: branches wants at least one name or glob"),
-        ("triggers: [{branches: {only: [a]}}]", #"pipeline.yml:6:24: unknown key "only" in branches, expected one of include, exclude"#),
+        (
+            "triggers: [{branches: {only: [a]}}]",
+            #"pipeline.yml:6:24: unknown key "only" in branches, expected one of include, exclude"#
+        ),
         ("mode: [queued]", "pipeline.yml:6:7: mode wants text, found a list"),
         ("mode:", "pipeline.yml:6:6: mode has no value"),
         ("build: fast", #"pipeline.yml:6:8: build wants a mapping (key: value), found "fast""#),
         ("build: {time-out: 3m}", #"pipeline.yml:6:9: unknown key "time-out" in build, did you mean "timeout"?"#),
-        ("build: {buildspec: ../b.yml}", #"pipeline.yml:6:20: buildspec wants a path inside the release, found "../b.yml""#),
+        (
+            "build: {buildspec: ../b.yml}",
+            #"pipeline.yml:6:20: buildspec wants a path inside the release, found "../b.yml""#
+        ),
         ("build: {see: [/]}", #"pipeline.yml:6:14: see wants folders, "/" would show everything"#),
-        ("build: {see: [opt]}", #"pipeline.yml:6:15: an entry of see wants an absolute path without . and .., found "opt""#),
+        (
+            "build: {see: [opt]}",
+            #"pipeline.yml:6:15: an entry of see wants an absolute path without . and .., found "opt""#
+        ),
         ("build: {cache: {}}", #"pipeline.yml:6:9: "cache" is not supported yet"#),
         ("build: {timeout: 0s}", #"pipeline.yml:6:18: timeout wants a duration such as 30s, 10m or 2h, found "0s""#),
         ("? [a, b]\n: c", "pipeline.yml:6:3: a key of pipeline.yml must be plain text"),
@@ -159,30 +174,81 @@ private let good = """
     }
 
     @Test(arguments: [
-        ("name: build\n    targets: [/a]", #"pipeline.yml:4:11: "build" is the name of the build, expected another name"#),
-        ("name: UP\n    targets: [/a]", #"pipeline.yml:4:11: name wants a name of a-z, 0-9 and -, that begins with a letter or digit, found "UP""#),
-        ("name: -x\n    targets: [/a]", #"pipeline.yml:4:11: name wants a name of a-z, 0-9 and -, that begins with a letter or digit, found "-x""#),
-        ("name: ../x\n    targets: [/a]", #"pipeline.yml:4:11: name wants a name of a-z, 0-9 and -, that begins with a letter or digit, found "../x""#),
+        (
+            "name: build\n    targets: [/a]",
+            #"pipeline.yml:4:11: "build" is the name of the build, expected another name"#
+        ),
+        (
+            "name: UP\n    targets: [/a]",
+            #"pipeline.yml:4:11: name wants a name of a-z, 0-9 and -, that begins with a letter or digit, found "UP""#
+        ),
+        (
+            "name: -x\n    targets: [/a]",
+            #"pipeline.yml:4:11: name wants a name of a-z, 0-9 and -, that begins with a letter or digit, found "-x""#
+        ),
+        (
+            "name: ../x\n    targets: [/a]",
+            #"pipeline.yml:4:11: name wants a name of a-z, 0-9 and -, that begins with a letter or digit, found "../x""#
+        ),
         ("targets: [/a]", "pipeline.yml:4:5: an environment has no name, expected name: staging or the like"),
         ("name: s", "pipeline.yml:4:5: an environment has no targets, expected targets: [/srv/app/staging]"),
         ("name: s\n    targets: []", "pipeline.yml:5:14: targets wants at least one folder"),
-        ("name: s\n    targets: [/]", "pipeline.yml:5:15: the target / is not supported yet, expected a folder of its own"),
-        ("name: s\n    targets: [/a, /a/b]", "pipeline.yml:5:19: the target /a/b and /a lie inside one another, expected separate folders"),
+        (
+            "name: s\n    targets: [/]",
+            "pipeline.yml:5:15: the target / is not supported yet, expected a folder of its own"
+        ),
+        (
+            "name: s\n    targets: [/a, /a/b]",
+            "pipeline.yml:5:19: the target /a/b and /a lie inside one another, expected separate folders"
+        ),
         ("name: s\n    targets: [/a, /a/]", "pipeline.yml:5:19: the target /a stands twice, expected separate folders"),
-        ("name: s\n    targets: [/a/../b]", #"pipeline.yml:5:15: a target wants an absolute path without . and .., found "/a/../b""#),
+        (
+            "name: s\n    targets: [/a/../b]",
+            #"pipeline.yml:5:15: a target wants an absolute path without . and .., found "/a/../b""#
+        ),
         ("name: s\n    targets: [{host: h, path: /a}]", #"pipeline.yml:5:16: "host" is not supported yet"#),
-        ("name: s\n    targets: [{paht: /a}]", #"pipeline.yml:5:16: unknown key "paht" in a target, did you mean "path"?"#),
+        (
+            "name: s\n    targets: [{paht: /a}]",
+            #"pipeline.yml:5:16: unknown key "paht" in a target, did you mean "path"?"#
+        ),
         ("name: s\n    targets: [/a]\n    layout: in-place", "pipeline.yml:6:13: layout in-place is not supported yet"),
         ("name: s\n    targets: [/a]\n    layout: flat", #"pipeline.yml:6:13: layout wants releases, found "flat""#),
-        ("name: s\n    targets: [/a]\n    promotion: automatic", "pipeline.yml:6:16: the first environment takes every push, expected promotion on a later environment only"),
-        ("name: s\n    targets: [/a]\n    shared: [../x]", #"pipeline.yml:6:14: an entry of shared wants a path inside the release, found "../x""#),
-        ("name: s\n    targets: [/a]\n    shared: [/x]", #"pipeline.yml:6:14: an entry of shared wants a path inside the release, found "/x""#),
-        ("name: s\n    targets: [/a]\n    shared: [d/, d/e]", "pipeline.yml:6:18: the shared d/e and d/ overlap, expected separate names"),
-        ("name: s\n    targets: [/a]\n    keep: -1", #"pipeline.yml:6:11: keep wants a number from 0 to 1000, found "-1""#),
-        ("name: s\n    targets: [/a]\n    health: {within: 3s}", "pipeline.yml:6:13: health wants either url: or command:"),
-        ("name: s\n    targets: [/a]\n    health: {command: []}", "pipeline.yml:6:23: command wants a list of words, such as [curl, -f, http://localhost/]"),
-        ("name: s\n    targets: [/a]\n    health: {url: 'https://x/'}", #"pipeline.yml:6:19: url wants http://HOST[:PORT]/PATH, found "https://x/"; for https use command: [curl, -fsS, "https://x/"]"#),
-        ("name: s\n    targets: [/a]\n    on_failure: panic", #"pipeline.yml:6:17: on_failure wants rollback or stop, found "panic""#),
+        (
+            "name: s\n    targets: [/a]\n    promotion: automatic",
+            "pipeline.yml:6:16: the first environment takes every push, expected promotion on a later environment only"
+        ),
+        (
+            "name: s\n    targets: [/a]\n    shared: [../x]",
+            #"pipeline.yml:6:14: an entry of shared wants a path inside the release, found "../x""#
+        ),
+        (
+            "name: s\n    targets: [/a]\n    shared: [/x]",
+            #"pipeline.yml:6:14: an entry of shared wants a path inside the release, found "/x""#
+        ),
+        (
+            "name: s\n    targets: [/a]\n    shared: [d/, d/e]",
+            "pipeline.yml:6:18: the shared d/e and d/ overlap, expected separate names"
+        ),
+        (
+            "name: s\n    targets: [/a]\n    keep: -1",
+            #"pipeline.yml:6:11: keep wants a number from 0 to 1000, found "-1""#
+        ),
+        (
+            "name: s\n    targets: [/a]\n    health: {within: 3s}",
+            "pipeline.yml:6:13: health wants either url: or command:"
+        ),
+        (
+            "name: s\n    targets: [/a]\n    health: {command: []}",
+            "pipeline.yml:6:23: command wants a list of words, such as [curl, -f, http://localhost/]"
+        ),
+        (
+            "name: s\n    targets: [/a]\n    health: {url: 'https://x/'}",
+            #"pipeline.yml:6:19: url wants http://HOST[:PORT]/PATH, found "https://x/"; for https use command: [curl, -fsS, "https://x/"]"#
+        ),
+        (
+            "name: s\n    targets: [/a]\n    on_failure: panic",
+            #"pipeline.yml:6:17: on_failure wants rollback or stop, found "panic""#
+        ),
         ("name: s\n    targets: [/a]\n    window: night", #"pipeline.yml:6:5: "window" is not supported yet"#),
     ])
     func `what is wrong with an environment is named with its place`(environment: String, expected: String) {
@@ -192,9 +258,10 @@ private let good = """
 
     @Test func `targets of different environments must not lie inside one another`() {
         let yaml = good + "  - name: production\n    targets: [/srv/blog/staging/sub]\n"
-        #expect(complaints(yaml.replacing("\n\n  -", with: "\n  -")).contains {
-            $0.contains("the target /srv/blog/staging/sub and /srv/blog/staging lie inside one another")
-        })
+        #expect(
+            complaints(yaml.replacing("\n\n  -", with: "\n  -")).contains {
+                $0.contains("the target /srv/blog/staging/sub and /srv/blog/staging lie inside one another")
+            })
     }
 
     @Test(arguments: [
@@ -215,8 +282,12 @@ private let good = """
     }
 
     @Test func `a control character is refused with its place`() {
-        #expect(complaints("app: bl\u{1B}[31mog\n") == ["pipeline.yml:1:8: a control character (code 27) is not allowed"])
-        #expect(complaints("app: x\n# \u{202E}gnp\n") == ["pipeline.yml:2:3: a control character (code 8238) is not allowed"])
+        #expect(
+            complaints("app: bl\u{1B}[31mog\n") == ["pipeline.yml:1:8: a control character (code 27) is not allowed"])
+        #expect(
+            complaints("app: x\n# \u{202E}gnp\n") == [
+                "pipeline.yml:2:3: a control character (code 8238) is not allowed"
+            ])
         #expect(complaints("app: x\n\0") == ["pipeline.yml:2:1: a control character (code 0) is not allowed"])
     }
 
@@ -232,12 +303,15 @@ private let good = """
     }
 
     @Test func `places are right in a file with Windows line ends`() {
-        #expect(complaints((good + "colour: red\n").replacing("\n", with: "\r\n")).first?.hasPrefix("pipeline.yml:6:1: ") == true)
+        #expect(
+            complaints((good + "colour: red\n").replacing("\n", with: "\r\n")).first?.hasPrefix("pipeline.yml:6:1: ")
+                == true)
     }
 
     @Test func `a file of two mebibytes is not read`() {
         let found = complaints(good + "#" + String(repeating: "x", count: 2 << 20))
-        #expect(found == ["pipeline.yml: the file has \(good.utf8.count + 1 + (2 << 20)) bytes, at most 1048576 are read"])
+        #expect(
+            found == ["pipeline.yml: the file has \(good.utf8.count + 1 + (2 << 20)) bytes, at most 1048576 are read"])
     }
 
     @Test func `a bomb of aliases is refused in bounded time`() {
@@ -264,9 +338,10 @@ private let good = """
 
     @Test func `a file with too many values is refused`() {
         let names = (0..<20_000).map { "b\($0)" }.joined(separator: ", ")
-        #expect(complaints(good + "triggers: [{branches: [\(names)]}]").contains {
-            $0.contains("the file has more than 10000 values")
-        })
+        #expect(
+            complaints(good + "triggers: [{branches: [\(names)]}]").contains {
+                $0.contains("the file has more than 10000 values")
+            })
     }
 
     @Test func `a thousand mistakes give a bounded answer`() {
@@ -275,7 +350,9 @@ private let good = """
     }
 
     @Test func `broken YAML is said with its place`() {
-        for yaml in ["app: [a, b", "app: 'x", "a: b: c", "\tapp: x", "app: *missing", "%YAML 9.9\n---\n%", "a: !!int {"] {
+        for yaml in [
+            "app: [a, b", "app: 'x", "a: b: c", "\tapp: x", "app: *missing", "%YAML 9.9\n---\n%", "a: !!int {",
+        ] {
             let found = complaints(yaml)
             #expect(found.count == 1 && found[0].hasPrefix("pipeline.yml:"), "\(yaml): \(found)")
         }
@@ -285,14 +362,17 @@ private let good = """
         var random = SystemRandomNumberGenerator()
         let alphabet = Array("ab:-[]{}&*!|>'\"%#?, \n\t\\~.0".utf8)
         for _ in 0..<3000 {
-            let bytes = (0..<Int.random(in: 0...60, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? 0 }
+            let bytes = (0..<Int.random(in: 0...60, using: &random)).map { _ in
+                alphabet.randomElement(using: &random) ?? 0
+            }
             _ = complaints(bytes)
         }
     }
 
     @Test(arguments: [
         ("a", true), ("blog-2", true), ("0x", true), (String(repeating: "a", count: 63), true),
-        (String(repeating: "a", count: 64), false), ("", false), ("-a", false), ("a.b", false), ("a/b", false), ("ä", false),
+        (String(repeating: "a", count: 64), false), ("", false), ("-a", false), ("a.b", false), ("a/b", false),
+        ("ä", false),
         ("A", false), ("a b", false), ("..", false),
     ])
     func `names of apps and environments`(name: String, isValid: Bool) { #expect(Name.isValid(name) == isValid) }

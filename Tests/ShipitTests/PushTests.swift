@@ -8,12 +8,12 @@ import Testing
 private func slowBuild(_ world: World) -> [String: String] {
     [
         "buildspec.yml": """
-            version: 0.2
-            phases:
-              build:
-                commands:
-                  - while [ ! -e \(world.path)/go ]; do sleep 0.02; done
-            """
+        version: 0.2
+        phases:
+          build:
+            commands:
+              - while [ ! -e \(world.path)/go ]; do sleep 0.02; done
+        """
     ]
 }
 
@@ -24,7 +24,8 @@ private let unenclosed = "build: {sandbox: off}"
         let world = try await World()
         let (revision, push) = try await world.ship(["index.html": "two\n"], "second thoughts")
         let short = revision.prefix(7)
-        #expect(push.stderr.contains("remote: shipit: run 1 of blog: main at \(short) second thoughts"), "\(push.stderr)")
+        #expect(
+            push.stderr.contains("remote: shipit: run 1 of blog: main at \(short) second thoughts"), "\(push.stderr)")
         #expect(push.stderr.contains("remote: shipit: staging is live at \(short)"))
         #expect(push.stderr.contains("remote: shipit: run 1 waits: production, for promotion; shipit promote"))
         #expect(push.stderr.contains("remote: shipit: next: shipit plan, then shipit promote"))
@@ -102,7 +103,10 @@ private let unenclosed = "build: {sandbox: off}"
         #expect(said[1].contains("superseded by run 4"))
         #expect(said[2].contains("staging is live at"))
         #expect(world.current() == "4\n")
-        #expect(try await world.runs().map { $0["status"] as? String } == ["waiting", "superseded", "superseded", "superseded"])
+        #expect(
+            try await world.runs().map { $0["status"] as? String } == [
+                "waiting", "superseded", "superseded", "superseded",
+            ])
         #expect(world.releases().count == 2)
         try await world.settled()
     }
@@ -148,13 +152,18 @@ private let unenclosed = "build: {sandbox: off}"
         try await world.git("tag", "v1")
         try await world.git("branch", "topic")
         let both = await world.push("v1", "topic")
-        #expect(both.stderr.contains("topic ships nothing: no trigger of blog names the branch topic; shipit start topic ships it anyway"), "\(both.stderr)")
+        #expect(
+            both.stderr.contains(
+                "topic ships nothing: no trigger of blog names the branch topic; shipit start topic ships it anyway"),
+            "\(both.stderr)")
         #expect(both.stderr.contains("v1 ships nothing: only branches ship; shipit start v1 ships it anyway"))
         let deletion = await world.push("--delete", "topic")
         #expect(deletion.status == 0)
         #expect(try await world.runs().count == 1)
         let table = await world.shipit("runs", "--pushes")
-        #expect(table.stdout.contains("only branches ship") && table.stdout.contains("no trigger of blog names the branch topic"))
+        #expect(
+            table.stdout.contains("only branches ship")
+                && table.stdout.contains("no trigger of blog names the branch topic"))
         #expect(await world.shipit("start", "v1").status == 0)
         try await world.settled()
     }
@@ -184,7 +193,8 @@ private let unenclosed = "build: {sandbox: off}"
         #expect(world.current() == "one\n" && world.current("\(world.path)/shop/staging") == "one\n")
         let unnamed = await world.shipit("promote")
         #expect(unnamed.status == 64)
-        #expect(unnamed.stderr == "error: there are several apps, and none was named\n  hint: --app blog, or --app shop\n")
+        #expect(
+            unnamed.stderr == "error: there are several apps, and none was named\n  hint: --app blog, or --app shop\n")
         #expect(await world.shipit("promote", in: world.repository).status == 64)
         #expect(await world.shipit("promote", "--app", "shop").status == 0)
         let removed = await world.shipit("remove", "shop")
@@ -198,14 +208,18 @@ private let unenclosed = "build: {sandbox: off}"
         let world = try await World(files: nil, app: false)
         try await world.git(in: world.path, "init", "-q", "--bare", "-b", "main", world.repository)
         try world.write(
-            "#!/bin/sh\ncat >\(world.path)/heard\necho chained\nexit 3\n", to: "\(world.repository)/hooks/post-receive", mode: 0o755)
+            "#!/bin/sh\ncat >\(world.path)/heard\necho chained\nexit 3\n", to: "\(world.repository)/hooks/post-receive",
+            mode: 0o755)
         let made = try world.must(await world.shipit("init", world.repository, "--targets", world.targets))
-        #expect(made.stderr.contains("the hook that was there runs after shipit's, as \(world.repository)/hooks/post-receive.before-shipit"))
+        #expect(
+            made.stderr.contains(
+                "the hook that was there runs after shipit's, as \(world.repository)/hooks/post-receive.before-shipit"))
         try await world.git(in: world.path, "clone", "-q", world.repository, world.clone)
         let revision = try await world.commit(["index.html": "one\n"])
         let push = await world.push("HEAD:main")
         #expect(push.stderr.contains("remote: chained") && push.stderr.contains("staging is live"), "\(push.stderr)")
-        #expect(world.read("\(world.path)/heard") == "\(String(repeating: "0", count: 40)) \(revision) refs/heads/main\n")
+        #expect(
+            world.read("\(world.path)/heard") == "\(String(repeating: "0", count: 40)) \(revision) refs/heads/main\n")
         try await world.settled()
         try world.must(await world.shipit("remove", "blog"))
         #expect(world.read("\(world.repository)/hooks/post-receive")?.contains("echo chained") == true)
@@ -219,7 +233,8 @@ private let unenclosed = "build: {sandbox: off}"
         let first = try await world.git("rev-parse", "HEAD")
         let second = try await world.ship(["index.html": "two\n"]).revision
         try await world.settled()
-        let references = try await world.git("ls-remote", "origin", "refs/shipit/*").split(separator: "\n").map(String.init)
+        let references = try await world.git("ls-remote", "origin", "refs/shipit/*").split(separator: "\n").map(
+            String.init)
         #expect(Set(references) == ["\(first)\trefs/shipit/blog/production", "\(second)\trefs/shipit/blog/staging"])
         try await world.git("config", "--add", "remote.origin.fetch", "+refs/shipit/*:refs/remotes/shipit/*")
         try await world.git("fetch", "-q")
@@ -240,7 +255,9 @@ private let unenclosed = "build: {sandbox: off}"
         let removed = try world.must(await world.shipit("remove", "blog"))
         #expect(removed.stderr.contains("core.fsync is none again"))
         let after = world.read("\(world.repository)/config")
-        let sections = { (text: String?) in Set((text ?? "").split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }) }
+        let sections = { (text: String?) in
+            Set((text ?? "").split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) })
+        }
         #expect(sections(after).subtracting(["[receive]", "[uploadpack]", "[receive \"fsck\"]"]) == sections(before))
         #expect(!world.exists("\(world.repository)/hooks/post-receive"))
         #expect(await world.shipit("apps").stdout == "")

@@ -4,20 +4,25 @@ import Testing
 @testable import ShipitCLI
 
 @Suite struct DurationTests {
-    @Test(arguments: [
-        ("1s", 1.0), ("45s", 45), ("10m", 600), ("2h", 7200), ("1d", 86_400), ("366d", 366 * 86_400), ("007m", 420),
-    ] as [(String, Double)])
+    @Test(
+        arguments: [
+            ("1s", 1.0), ("45s", 45), ("10m", 600), ("2h", 7200), ("1d", 86_400), ("366d", 366 * 86_400), ("007m", 420),
+        ] as [(String, Double)])
     func `a duration is a number and a unit`(text: String, seconds: Double) {
         #expect(Duration(text: text)?.inSeconds == seconds)
     }
 
-    @Test(arguments: ["", "s", "1", "0s", "-1s", "+1s", "1.5h", "1 s", "367d", "1w", "99999999999999999999s", "1S", "１s", "1m30s"])
+    @Test(arguments: [
+        "", "s", "1", "0s", "-1s", "+1s", "1.5h", "1 s", "367d", "1w", "99999999999999999999s", "1S", "１s", "1m30s",
+    ])
     func `anything else is none`(text: String) { #expect(Duration(text: text) == nil) }
 
-    @Test(arguments: [
-        (0.0, "0 ms"), (0.4, "400 ms"), (0.9994, "999 ms"), (0.9996, "1.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (60, "1 min"),
-        (200, "3 min 20 s"), (3600, "1 h 0 min"), (7500, "2 h 5 min"),
-    ] as [(Double, String)])
+    @Test(
+        arguments: [
+            (0.0, "0 ms"), (0.4, "400 ms"), (0.9994, "999 ms"), (0.9996, "1.0 s"), (9.94, "9.9 s"), (59.4, "59 s"),
+            (60, "1 min"),
+            (200, "3 min 20 s"), (3600, "1 h 0 min"), (7500, "2 h 5 min"),
+        ] as [(Double, String)])
     func `durations are said as people say them`(seconds: Double, text: String) {
         #expect(Duration.seconds(seconds).spoken == text)
     }
@@ -25,13 +30,19 @@ import Testing
 
 @Suite struct GlobTests {
     @Test(arguments: [
-        ("main", "main", true), ("main", "mainx", false), ("", "", true), ("", "a", false), ("*", "abc", true), ("*", "a/b", false),
-        ("*", "", true), ("a*c", "abbc", true), ("a*c", "ab/c", false), ("?", "a", true), ("?", "/", false), ("?", "", false),
-        ("**", "a/b/c", true), ("**", "", true), ("**/*", "a", true), ("**/*", "a/b/c.txt", true), ("**/*.js", "x.js", true),
-        ("**/*.js", "a/b/x.js", true), ("**/*.js", "a/b/x.jsx", false), ("a/**/b", "a/b", true), ("a/**/b", "a/x/y/b", true),
-        ("a/**/b", "ab", false), ("a/**", "a/x/y", true), ("a/**", "a", false), ("a**b", "a/x/b", true), ("release/*", "release/1", true),
+        ("main", "main", true), ("main", "mainx", false), ("", "", true), ("", "a", false), ("*", "abc", true),
+        ("*", "a/b", false),
+        ("*", "", true), ("a*c", "abbc", true), ("a*c", "ab/c", false), ("?", "a", true), ("?", "/", false),
+        ("?", "", false),
+        ("**", "a/b/c", true), ("**", "", true), ("**/*", "a", true), ("**/*", "a/b/c.txt", true),
+        ("**/*.js", "x.js", true),
+        ("**/*.js", "a/b/x.js", true), ("**/*.js", "a/b/x.jsx", false), ("a/**/b", "a/b", true),
+        ("a/**/b", "a/x/y/b", true),
+        ("a/**/b", "ab", false), ("a/**", "a/x/y", true), ("a/**", "a", false), ("a**b", "a/x/b", true),
+        ("release/*", "release/1", true),
         ("release/*", "release/1/2", false), ("**/node_modules/**", "a/node_modules/b", true),
-        ("**/node_modules/**", "node_modules/b", true), ("**/x", "yx", false), ("[ab]", "a", false), ("[ab]", "[ab]", true),
+        ("**/node_modules/**", "node_modules/b", true), ("**/x", "yx", false), ("[ab]", "a", false),
+        ("[ab]", "[ab]", true),
         ("a.b", "axb", false), ("***/x", "a/x", true), ("**/**/x", "x", true), ("ä*", "äö", true), ("\\*", "\\x", true),
     ])
     func `a pattern matches as CodeBuild's do`(pattern: String, name: String, isMatch: Bool) {
@@ -52,11 +63,16 @@ import Testing
         var random = SystemRandomNumberGenerator()
         let alphabet = Array("ab/*?*".utf8), letters = Array("ab/".utf8)
         for _ in 0..<10_000 {
-            let pattern = (0..<Int.random(in: 0...8, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? 0 }
-            let name = (0..<Int.random(in: 0...8, using: &random)).map { _ in letters.randomElement(using: &random) ?? 0 }
+            let pattern = (0..<Int.random(in: 0...8, using: &random)).map { _ in
+                alphabet.randomElement(using: &random) ?? 0
+            }
+            let name = (0..<Int.random(in: 0...8, using: &random)).map { _ in letters.randomElement(using: &random) ?? 0
+            }
             let found = Glob(String(decoding: pattern, as: UTF8.self)).matches(name)
             let expected = Self.matches(pattern[...], name[...], atStart: true)
-            #expect(found == expected, "\(String(decoding: pattern, as: UTF8.self)) on \(String(decoding: name, as: UTF8.self))")
+            #expect(
+                found == expected,
+                "\(String(decoding: pattern, as: UTF8.self)) on \(String(decoding: name, as: UTF8.self))")
         }
     }
 
@@ -96,7 +112,8 @@ import Testing
 
 @Suite struct EnvironmentFileTests {
     @Test(arguments: [
-        "plain", "", " ", "two words", "\"quoted\"", "a\\b", "line\nline", "tab\there", "cr\rlf\r\n", "ünï", "#no comment", "=",
+        "plain", "", " ", "two words", "\"quoted\"", "a\\b", "line\nline", "tab\there", "cr\rlf\r\n", "ünï",
+        "#no comment", "=",
         "secret A=b", "$HOME `x`", "'", "\u{1B}[31m",
     ])
     func `a value comes back as it went in`(value: String) throws {
@@ -119,7 +136,8 @@ import Testing
 
     @Test func `all that is wrong is said with its line`() {
         do throws(Diagnostics) {
-            _ = try EnvironmentFile(parsing: "A=1\nnonsense\n1A=x\nB=\"open\nC=\"a\\x\"\nexport D=1\n", file: "staging.env")
+            _ = try EnvironmentFile(
+                parsing: "A=1\nnonsense\n1A=x\nB=\"open\nC=\"a\\x\"\nexport D=1\n", file: "staging.env")
             Issue.record("it was accepted")
         } catch {
             #expect(
@@ -144,8 +162,10 @@ import Testing
 
 @Suite struct VisibleLineTests {
     @Test(arguments: [
-        ("plain", "plain"), ("ünï ✓ 漢", "ünï ✓ 漢"), ("a\tb", "a\tb"), ("a\nb", "a^Jb"), ("\u{1B}[2J", "^[[2J"), ("a\rb", "a^Mb"),
-        ("\0", "^@"), ("\u{7F}", "\\u{7f}"), ("\u{9B}31m", "\\u{9b}31m"), ("\u{202E}x", "\\u{202e}x"), ("\u{2066}", "\\u{2066}"),
+        ("plain", "plain"), ("ünï ✓ 漢", "ünï ✓ 漢"), ("a\tb", "a\tb"), ("a\nb", "a^Jb"), ("\u{1B}[2J", "^[[2J"),
+        ("a\rb", "a^Mb"),
+        ("\0", "^@"), ("\u{7F}", "\\u{7f}"), ("\u{9B}31m", "\\u{9b}31m"), ("\u{202E}x", "\\u{202e}x"),
+        ("\u{2066}", "\\u{2066}"),
         ("\u{FEFF}", "\\u{feff}"), ("\u{2028}", "\\u{2028}"),
     ])
     func `nothing in a line can move the cursor or turn the text`(text: String, shown: String) {
@@ -173,7 +193,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("a\"b", #""a\"b""#), ("a\\b", #""a\\b""#), ("\n\r\t", #""\n\r\t""#), ("\u{1B}", #""\u001b""#), ("\0", #""\u0000""#),
+        ("a\"b", #""a\"b""#), ("a\\b", #""a\\b""#), ("\n\r\t", #""\n\r\t""#), ("\u{1B}", #""\u001b""#),
+        ("\0", #""\u0000""#),
         ("\u{7F}\u{9B}", #""\u007f\u009b""#), ("é漢🙂", #""é漢🙂""#), ("</script>", #""</script>""#),
     ])
     func `a string is quoted so that every reader reads the same`(text: String, quoted: String) {

@@ -28,7 +28,8 @@ final class World: Sendable {
 
     /// `policy` is what stands in pipeline.yml below app, repository and `extra`; nil for no app at all.
     init(
-        environments: String = World.twoEnvironments, extra: String = "", files: [String: String]? = ["index.html": "one\n"],
+        environments: String = World.twoEnvironments, extra: String = "",
+        files: [String: String]? = ["index.html": "one\n"],
         app: Bool = true
     ) async throws {
         place = await Gate.worlds.enter()
@@ -65,7 +66,8 @@ final class World: Sendable {
         """
 
     func setPolicy(environments: String = World.twoEnvironments, extra: String = "", app: String = "blog") throws {
-        let text = "app: \(app)\nrepository: \(repository)\n\(extra)\n\(environments)\n".replacing("@TARGETS@", with: targets)
+        let text = "app: \(app)\nrepository: \(repository)\n\(extra)\n\(environments)\n".replacing(
+            "@TARGETS@", with: targets)
         try write(text, to: "\(home)/apps/\(app)/pipeline.yml", mode: 0o600)
     }
 
@@ -123,7 +125,9 @@ final class World: Sendable {
 
     /// Commits and pushes, and waits for the verdict as a pusher does.
     @discardableResult
-    func ship(_ files: [String: String] = [:], _ message: String = "change") async throws -> (revision: String, result: Result) {
+    func ship(_ files: [String: String] = [:], _ message: String = "change") async throws -> (
+        revision: String, result: Result
+    ) {
         let revision = try await commit(files, message)
         return (revision, await push())
     }
@@ -131,7 +135,9 @@ final class World: Sendable {
     // MARK: shipit
 
     @discardableResult
-    func shipit(_ words: String..., input: String = "", environment: [String: String] = [:], in folder: String? = nil) async -> Result {
+    func shipit(_ words: String..., input: String = "", environment: [String: String] = [:], in folder: String? = nil)
+        async -> Result
+    {
         await run(["\(Self.programs)/shipit"] + words, in: folder ?? path, environment: environment, input: input)
     }
 
@@ -147,7 +153,9 @@ final class World: Sendable {
         return try JSONSerialization.jsonObject(with: Data(result.stdout.utf8), options: [.fragmentsAllowed])
     }
 
-    func runs() async throws -> [[String: Any]] { try #require(try await json("runs", "-l", "1000") as? [[String: Any]]) }
+    func runs() async throws -> [[String: Any]] {
+        try #require(try await json("runs", "-l", "1000") as? [[String: Any]])
+    }
 
     func revisions(_ environment: String) async throws -> [[String: Any]] {
         try #require(try await json("revisions", environment) as? [[String: Any]])
@@ -213,7 +221,9 @@ final class World: Sendable {
     func survivors() -> [Int32] {
         let needle = Data(path.utf8)
         return names(in: "/proc").compactMap { Int32($0) }.filter { pid in
-            guard pid != getpid(), let bytes = FileManager.default.contents(atPath: "/proc/\(pid)/environ") else { return false }
+            guard pid != getpid(), let bytes = FileManager.default.contents(atPath: "/proc/\(pid)/environ") else {
+                return false
+            }
             return bytes.range(of: needle) != nil
         }
     }
@@ -227,7 +237,8 @@ final class World: Sendable {
 
 /// Waits for an event; the deadline only ends a test that would wait for ever.
 func eventually(
-    _ what: String, within limit: Duration = .seconds(60), every pause: Duration = .milliseconds(20), sourceLocation: SourceLocation = #_sourceLocation,
+    _ what: String, within limit: Duration = .seconds(60), every pause: Duration = .milliseconds(20),
+    sourceLocation: SourceLocation = #_sourceLocation,
     _ isSo: () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + limit
