@@ -26,7 +26,8 @@ struct Options: ParsableArguments {
             throw ShipitError(.unavailable, "there are no apps yet", hint: "shipit init REPOSITORY makes the first")
         }
         throw ShipitError(
-            .usage, "there are several apps, and none was named", hint: "--app \(names.joined(separator: ", or --app "))")
+            .usage, "there are several apps, and none was named",
+            hint: "--app \(names.joined(separator: ", or --app "))")
     }
 
     /// The named app, or nil for all of them.

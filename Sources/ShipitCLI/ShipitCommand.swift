@@ -37,7 +37,8 @@ public struct ShipitCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Ship",
                 subcommands: [
-                    StartCommand.self, PromoteCommand.self, RollbackCommand.self, RejectCommand.self, CancelCommand.self,
+                    StartCommand.self, PromoteCommand.self, RollbackCommand.self, RejectCommand.self,
+                    CancelCommand.self,
                     RetryCommand.self, HoldCommand.self, UnholdCommand.self,
                 ]),
             CommandGroup(

@@ -27,7 +27,9 @@ struct ArtifactStore: Sendable {
     /// Gives a finished tarball its name; one that is there with other bytes is kept, and the new one stands beside it.
     ///
     /// Gives the name, and whether the bytes differ from those of an earlier build of the same commit.
-    func keep(_ aside: String, _ summary: TarballSummary, _ provenance: Provenance) throws -> (file: String, differs: Bool) {
+    func keep(_ aside: String, _ summary: TarballSummary, _ provenance: Provenance) throws -> (
+        file: String, differs: Bool
+    ) {
         let revision = provenance.revision.hex
         var file = "\(revision).tar.zst"
         var differs = false
@@ -52,7 +54,9 @@ struct ArtifactStore: Sendable {
     }
 
     func description(of file: String) throws -> ArtifactDescription? {
-        guard let bytes = try FileSystem.read("\(folder)/\(descriptionName(of: file))", limit: 1 << 30) else { return nil }
+        guard let bytes = try FileSystem.read("\(folder)/\(descriptionName(of: file))", limit: 1 << 30) else {
+            return nil
+        }
         do {
             return try JSONDecoder().decode(ArtifactDescription.self, from: Data(bytes))
         } catch {

@@ -44,7 +44,8 @@ struct Collection {
         found.sort { $0.path.lexicographicallyPrecedes($1.path) }
         for (one, other) in zip(found, found.dropFirst()) where one.path == other.path {
             throw ShipitError(
-                .failure, "\(visible(one.place)) and \(visible(other.place)) both become \(visible(one.path)) in the artifact")
+                .failure,
+                "\(visible(one.place)) and \(visible(other.place)) both become \(visible(one.path)) in the artifact")
         }
     }
 

@@ -30,7 +30,8 @@ public struct Appspec: Hashable, Sendable, Codable {
         let reader = YAMLReader(file: file)
         guard let root = try reader.compose(bytes) else {
             throw Diagnostics([
-                Diagnostic(.error, file: file, line: 1, column: 1, "the file is empty, expected at least version and os")
+                Diagnostic(
+                    .error, file: file, line: 1, column: 1, "the file is empty, expected at least version and os")
             ])
         }
         let appspec = Appspec(root, reader)
@@ -121,7 +122,9 @@ extension YAMLReader {
             }
             guard let event = LifecycleEvent(rawValue: name) else {
                 let meant = suggestion(for: name, among: names).map { ", did you mean \($0)?" }
-                error(key, "unknown lifecycle event \(name)\(meant ?? ", expected one of \(names.joined(separator: ", "))")")
+                error(
+                    key,
+                    "unknown lifecycle event \(name)\(meant ?? ", expected one of \(names.joined(separator: ", "))")")
                 continue
             }
             if isNull(value) { continue }
@@ -132,7 +135,8 @@ extension YAMLReader {
 
     private func script(_ node: Node, of event: String) -> Appspec.Script? {
         let keys = mapping(
-            node, of: "a script of \(event)", keys: ["location", "timeout", "runas"], later: ["sudo"], unknown: .warning)
+            node, of: "a script of \(event)", keys: ["location", "timeout", "runas"], later: ["sudo"], unknown: .warning
+        )
         guard let place = keys["location"] else {
             error(node, "a script of \(event) has no location")
             return nil

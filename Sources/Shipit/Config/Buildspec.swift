@@ -27,7 +27,9 @@ public struct Buildspec: Hashable, Sendable {
     public static func parse(_ bytes: [UInt8], file: String) throws(Diagnostics) -> (Buildspec, [Diagnostic]) {
         let reader = YAMLReader(file: file)
         guard let root = try reader.compose(bytes) else {
-            throw Diagnostics([Diagnostic(.error, file: file, line: 1, column: 1, "the file is empty, expected version: 0.2")])
+            throw Diagnostics([
+                Diagnostic(.error, file: file, line: 1, column: 1, "the file is empty, expected version: 0.2")
+            ])
         }
         let buildspec = Buildspec(root, reader)
         return (buildspec, try reader.finish())
@@ -59,7 +61,9 @@ extension YAMLReader {
         let keys = mapping(
             node, of: "env", keys: ["variables"],
             later: ["shell", "parameter-store", "secrets-manager", "exported-variables", "git-credential-helper"])
-        guard let node = keys["variables"], !isNull(node), let entries = pairs(node, of: "variables") else { return [:] }
+        guard let node = keys["variables"], !isNull(node), let entries = pairs(node, of: "variables") else {
+            return [:]
+        }
         var variables: [String: String] = [:]
         for (key, name, value) in entries {
             guard EnvironmentFile.isName(name) else {
@@ -120,7 +124,9 @@ extension YAMLReader {
         if let node = keys["exclude-paths"], !isNull(node) {
             artifacts.excludePaths = texts(node, of: "exclude-paths").map { Glob($0.withoutDotSlash) }
         }
-        if let node = keys["discard-paths"], let flag = flag(node, of: "discard-paths") { artifacts.discardPaths = flag }
+        if let node = keys["discard-paths"], let flag = flag(node, of: "discard-paths") {
+            artifacts.discardPaths = flag
+        }
         return artifacts
     }
 }

@@ -29,11 +29,16 @@ public struct EnvironmentFile: Hashable, Sendable {
             let isSecret = trimmed.hasPrefix("secret ")
             let pair = isSecret ? trimmed.dropFirst("secret ".count) : trimmed
             guard let equals = pair.firstIndex(of: "="), Self.isName(String(pair[..<equals])) else {
-                wrong.append(Diagnostic(.error, file: file, line: index + 1, column: 1, "expected NAME=value or secret NAME=value"))
+                wrong.append(
+                    Diagnostic(
+                        .error, file: file, line: index + 1, column: 1, "expected NAME=value or secret NAME=value"))
                 continue
             }
             guard let value = Self.unquoted(pair[pair.index(after: equals)...]) else {
-                wrong.append(Diagnostic(.error, file: file, line: index + 1, column: 1, "the quoted value does not end, or has an unknown escape"))
+                wrong.append(
+                    Diagnostic(
+                        .error, file: file, line: index + 1, column: 1,
+                        "the quoted value does not end, or has an unknown escape"))
                 continue
             }
             set(String(pair[..<equals]), to: value, isSecret: isSecret)

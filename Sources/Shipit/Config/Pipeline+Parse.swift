@@ -7,7 +7,9 @@ extension Pipeline {
     ) {
         let reader = YAMLReader(file: file)
         guard let root = try reader.compose(bytes) else {
-            throw Diagnostics([Diagnostic(.error, file: file, line: 1, column: 1, "the file is empty, expected a policy")])
+            throw Diagnostics([
+                Diagnostic(.error, file: file, line: 1, column: 1, "the file is empty, expected a policy")
+            ])
         }
         let pipeline = Pipeline(root, reader)
         return (pipeline, try reader.finish())
@@ -159,7 +161,8 @@ extension YAMLReader {
             }
         }
         if let node = keys["layout"], let word = text(node, of: "layout"), word != "releases" {
-            let later = word == "in-place" ? "layout in-place is not supported yet" : "layout wants releases, found \"\(word)\""
+            let later =
+                word == "in-place" ? "layout in-place is not supported yet" : "layout wants releases, found \"\(word)\""
             error(node, later)
         }
         if let node = keys["shared"] { environment.shared = shared(node) }

@@ -23,7 +23,8 @@ final class YAMLReader {
             throw stop("the file is not UTF-8 text")
         }
         if let place = text.firstControlCharacter {
-            throw stop("a control character (code \(place.code)) is not allowed", line: place.line, column: place.column)
+            throw stop(
+                "a control character (code \(place.code)) is not allowed", line: place.line, column: place.column)
         }
         do {
             return try Yams.compose(yaml: text)

@@ -195,7 +195,9 @@ struct Deployer: Sendable {
             guard let probe = HTTPProbe(url: url) else { return "\(url) is not an http URL" }
             return await onThread { probe.obstacle(within: min(5, rest.inSeconds)) }
         case .command(let words):
-            guard let program = words.first.flatMap(Self.find) else { return "there is no program \(words.first ?? "")" }
+            guard let program = words.first.flatMap(Self.find) else {
+                return "there is no program \(words.first ?? "")"
+            }
             var environment = Command.plainEnvironment.merging(plan.variables) { $1 }
             environment["SHIPIT_TARGET"] = stage.target.path
             environment["SHIPIT_RELEASE_DIR"] = stage.release.path

@@ -49,14 +49,16 @@ struct HTTPProbe: Hashable, Sendable {
     }
 
     private func ask(_ address: addrinfo, _ deadline: ContinuousClock.Instant) -> String? {
-        let descriptor = socket(address.ai_family, address.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), address.ai_protocol)
+        let descriptor = socket(
+            address.ai_family, address.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), address.ai_protocol)
         guard descriptor >= 0 else { return systemReason(errno) }
         defer { close(descriptor) }
         Self.limit(descriptor, deadline)
         guard connect(descriptor, address.ai_addr, address.ai_addrlen) == 0 else {
             return errno == EINPROGRESS ? "no answer in time" : systemReason(errno)
         }
-        let request = Array("GET \(path) HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: shipit\r\nConnection: close\r\n\r\n".utf8)
+        let request = Array(
+            "GET \(path) HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: shipit\r\nConnection: close\r\n\r\n".utf8)
         guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else {
             return systemReason(errno)
         }

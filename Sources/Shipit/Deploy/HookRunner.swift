@@ -72,10 +72,12 @@ struct HookRunner: Sendable {
                 _ = try user(script)
                 let path = "\(release.bundle)/\(script.location)"
                 guard let status = FileSystem.linkStatus(path) else {
-                    throw ShipitError(.failure, "\(event.rawValue): the script \(script.location) is not in the artifact")
+                    throw ShipitError(
+                        .failure, "\(event.rawValue): the script \(script.location) is not in the artifact")
                 }
                 guard status.st_mode & S_IFMT == S_IFREG else {
-                    throw ShipitError(.failure, "\(event.rawValue): the script \(script.location) is not a regular file")
+                    throw ShipitError(
+                        .failure, "\(event.rawValue): the script \(script.location) is not a regular file")
                 }
                 if status.st_mode & 0o111 == 0 {
                     log.say("\(script.location) is not executable; it is made so in the release")
@@ -163,7 +165,8 @@ struct HookRunner: Sendable {
             "SHIPIT_APP": plan.owner.app,
             "SHIPIT_ENVIRONMENT": plan.owner.environment,
             // Of the release whose script this is: one that is started again must not claim to be the one that failed.
-            "SHIPIT_REVISION": (release.name == plan.release ? plan.revision : plan.previousRevision ?? plan.revision).hex,
+            "SHIPIT_REVISION": (release.name == plan.release ? plan.revision : plan.previousRevision ?? plan.revision)
+                .hex,
             "SHIPIT_PREVIOUS_REVISION": plan.previousRevision?.hex ?? "",
             "SHIPIT_RELEASE_DIR": release.path,
             "SHIPIT_TARGET": target,

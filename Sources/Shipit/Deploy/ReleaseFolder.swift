@@ -22,7 +22,9 @@ struct ReleaseFolder {
             guard try target.hasRelease(plan.release) else {
                 throw ShipitError(.failure, "the release \(plan.release) is gone from \(target.path)")
             }
-            return Prepared(appspec: try Self.appspec(in: try target.bundle(of: plan.release), say), manifest: try Manifest(entries: []))
+            return Prepared(
+                appspec: try Self.appspec(in: try target.bundle(of: plan.release), say),
+                manifest: try Manifest(entries: []))
         }
         try removeLeftovers()
         let description = try artifactDescription(place)
@@ -116,7 +118,8 @@ struct ReleaseFolder {
         func add(_ entry: ManifestEntry, at path: [UInt8]) throws {
             guard !path.isEmpty else { return }
             let moved = ManifestEntry(
-                path: path, kind: entry.kind, mode: entry.mode, size: entry.size, digest: entry.digest, link: entry.link)
+                path: path, kind: entry.kind, mode: entry.mode, size: entry.size, digest: entry.digest, link: entry.link
+            )
             if let there = mapped[path], there.kind != .directory || entry.kind != .directory {
                 throw ShipitError(.failure, "appspec.yml maps two sources to \(visible(path))")
             }
@@ -128,7 +131,8 @@ struct ReleaseFolder {
                 let folder = Array(above.joined(separator: [UInt8(ascii: "/")]))
                 if let there = mapped[folder] {
                     guard there.kind == .directory else {
-                        throw ShipitError(.failure, "appspec.yml maps a file to \(visible(folder)), where a folder is needed")
+                        throw ShipitError(
+                            .failure, "appspec.yml maps a file to \(visible(folder)), where a folder is needed")
                     }
                 } else {
                     mapped[folder] = .directory(folder)
@@ -142,7 +146,8 @@ struct ReleaseFolder {
             }
             guard !matching.isEmpty else {
                 throw ShipitError(
-                    .failure, "appspec.yml names the source \(visibleLine(mapping.source)), which is not in the artifact")
+                    .failure,
+                    "appspec.yml names the source \(visibleLine(mapping.source)), which is not in the artifact")
             }
             for entry in matching {
                 if entry.path == source, entry.kind != .directory {

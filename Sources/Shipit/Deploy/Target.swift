@@ -28,7 +28,9 @@ final class Target {
         self.token = token
         try Self.makeSure(of: path)
         root = try Directory(path: path)
-        if try root.metadata(Array(".shipit".utf8)) == nil { try root.makeDirectory(Array(".shipit".utf8), mode: 0o755) }
+        if try root.metadata(Array(".shipit".utf8)) == nil {
+            try root.makeDirectory(Array(".shipit".utf8), mode: 0o755)
+        }
         own = try root.open(Array(".shipit".utf8))
         for name in ["releases"] where try root.metadata(Array(name.utf8)) == nil {
             try root.makeDirectory(Array(name.utf8), mode: 0o755)
@@ -85,7 +87,8 @@ final class Target {
             guard there == owner else {
                 let whose = there.map { "\($0.app) \($0.environment) of \($0.home)" } ?? "somebody else"
                 throw ShipitError(
-                    .configuration, "\(path) is a target of \(visibleLine(whose)), not of \(owner.app) \(owner.environment)",
+                    .configuration,
+                    "\(path) is a target of \(visibleLine(whose)), not of \(owner.app) \(owner.environment)",
                     hint: "choose another folder, or remove \(path)/.shipit/owner if that one is gone for good")
             }
             return
@@ -98,7 +101,8 @@ final class Target {
         if let status = FileSystem.linkStatus(path) {
             guard status.st_mode & S_IFMT == S_IFDIR else {
                 throw ShipitError(
-                    .failure, "the target \(path) is not a folder", hint: "move it away, or name its real path in pipeline.yml")
+                    .failure, "the target \(path) is not a folder",
+                    hint: "move it away, or name its real path in pipeline.yml")
             }
             return
         }
@@ -129,7 +133,8 @@ final class Target {
         let parts = link.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2, parts[0] == "releases", ReleaseName.isValid(String(parts[1])) else {
             throw ShipitError(
-                .failure, "\(path)/current leads to \(visibleLine(link)), which is no release", hint: "move it away and try again")
+                .failure, "\(path)/current leads to \(visibleLine(link)), which is no release",
+                hint: "move it away and try again")
         }
         return String(parts[1])
     }
@@ -157,7 +162,8 @@ final class Target {
     /// Where hook scripts of a release run from: the unpacked artifact, if the release is not that itself.
     func bundle(of release: String) throws -> String {
         let bundle = Array("bundles/\(release)".utf8)
-        return try own.metadata(bundle)?.kind == .directory ? "\(path)/.shipit/bundles/\(release)" : self.path(of: release)
+        return try own.metadata(bundle)?.kind == .directory
+            ? "\(path)/.shipit/bundles/\(release)" : self.path(of: release)
     }
 
     func removeRelease(_ release: String) throws { try Self.removeRelease(release, in: root) }

@@ -32,7 +32,8 @@ struct BuildJob: Sendable {
         defer { unlink(aside) }
         let buildspec = try await buildspec()
         guard let buildspec else {
-            log.say("no \(policy.pipeline.build.buildspec) in \(run.revision.abbreviated()): the tree is packed as it is")
+            log.say(
+                "no \(policy.pipeline.build.buildspec) in \(run.revision.abbreviated()): the tree is packed as it is")
             return .made(try await packTree(aside, store))
         }
         try cancellation.check()
@@ -82,10 +83,12 @@ struct BuildJob: Sendable {
         defer { Workspaces.remove(workspace.path) }
         let commit = try await onThread { try makeWorkspace(workspace) }
         try Failpoint.buildExported.reach()
-        let command = driver(workspace, isEnclosed: isEnclosed, variables: try variables(spec, workspace, commit, isEnclosed))
+        let command = driver(
+            workspace, isEnclosed: isEnclosed, variables: try variables(spec, workspace, commit, isEnclosed))
         let log = log
         let (outcome, phases) = try await BuildSession.open(
-            command, control: workspace.control, secrets: try secrets(), limit: policy.pipeline.build.timeout, cancellation: cancellation,
+            command, control: workspace.control, secrets: try secrets(), limit: policy.pipeline.build.timeout,
+            cancellation: cancellation,
             output: { log.output($0) }, { try await carryOut(spec, $0) })
         log.finish()
         switch outcome.stopped {
@@ -176,7 +179,8 @@ struct BuildJob: Sendable {
         let mark = "build-\(installation.home.path)-\(job.id)-\(job.attempt)"
         var command = Command(
             "/bin/sh", [isEnclosed ? "\(Sandbox.control)/driver" : "\(workspace.control)/driver"],
-            environment: variables, in: isEnclosed ? Sandbox.source : workspace.source, as: Sandbox.buildUser, mark: mark)
+            environment: variables, in: isEnclosed ? Sandbox.source : workspace.source, as: Sandbox.buildUser,
+            mark: mark)
         if isEnclosed {
             let build = policy.pipeline.build
             command = Sandbox(network: build.network, see: build.see).enclosing(command, workspace: workspace)
@@ -226,10 +230,15 @@ struct BuildJob: Sendable {
     ) throws -> Artifact {
         let (file, differs) = try store.keep(aside, summary, provenance)
         if differs {
-            log.say("this build gave other bytes than an earlier one of the same commit; both are kept, this one as \(file)")
-            try installation.ledger.note(.artifactDiffers, job, "\(run.revision.abbreviated()) gave other bytes than before: \(file)")
+            log.say(
+                "this build gave other bytes than an earlier one of the same commit; both are kept, this one as \(file)"
+            )
+            try installation.ledger.note(
+                .artifactDiffers, job, "\(run.revision.abbreviated()) gave other bytes than before: \(file)")
         }
-        log.say("artifact \(file), \(summary.size) bytes, \(summary.manifest.entries.count) entries, sha256 \(summary.digest)")
+        log.say(
+            "artifact \(file), \(summary.size) bytes, \(summary.manifest.entries.count) entries, sha256 \(summary.digest)"
+        )
         return try installation.ledger.addArtifact(
             app: run.app, revision: run.revision, digest: summary.digest, size: summary.size, file: file, run: run.id)
     }
@@ -238,7 +247,8 @@ struct BuildJob: Sendable {
         _ commit: Commit, method: String, buildspec: Digest? = nil, sandboxed: Bool = false
     ) -> Provenance {
         Provenance(
-            app: run.app, revision: run.revision, tree: commit.tree, repository: policy.pipeline.repository, run: run.id,
+            app: run.app, revision: run.revision, tree: commit.tree, repository: policy.pipeline.repository,
+            run: run.id,
             by: run.by, at: Timestamp.now.rfc3339, method: method, buildspec: buildspec, sandboxed: sandboxed,
             network: policy.pipeline.build.network, policy: policy.digest, tools: Versions.all)
     }

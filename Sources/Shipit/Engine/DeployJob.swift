@@ -32,14 +32,17 @@ struct DeployJob: Sendable {
         if let failure { return try recordFailure(failure, duration: duration) }
         try Failpoint.deployBeforeFinish.reach()
         try installation.ledger.finishDeployment(job, deployment, duration: duration, policy: policy)
-        log.say("\(deployment.environment) is live at \(deployment.revision.abbreviated()), release \(deployment.release ?? 0)")
+        log.say(
+            "\(deployment.environment) is live at \(deployment.revision.abbreviated()), release \(deployment.release ?? 0)"
+        )
     }
 
     func recordFailure(_ failure: DeploymentFailure, duration: Duration) throws {
         let live = try installation.ledger.environment(job.app, job.name).live
         var reason = failure.message.split(separator: "\n").first.map(String.init) ?? failure.message
         if failure.isLeftAsItIs {
-            reason += "; look at \(policy.pipeline.environment(job.name)?.targets.first ?? ""), then shipit rollback \(job.name)"
+            reason +=
+                "; look at \(policy.pipeline.environment(job.name)?.targets.first ?? ""), then shipit rollback \(job.name)"
         } else if let live {
             reason += "; \(job.name) stays at \(live.revision.abbreviated())"
         } else {
@@ -67,7 +70,8 @@ struct DeployJob: Sendable {
         guard let environment = policy.pipeline.environment(job.name) else {
             throw ShipitError(.configuration, "the policy of run \(run.id) has no environment \(job.name)")
         }
-        guard let artifact = try installation.ledger.artifact(deployment.artifact), let number = deployment.release else {
+        guard let artifact = try installation.ledger.artifact(deployment.artifact), let number = deployment.release
+        else {
             throw ShipitError(.failure, "the ledger has no artifact for run \(run.id)", hint: "shipit fsck")
         }
         let home = installation.home

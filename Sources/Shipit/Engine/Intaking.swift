@@ -112,7 +112,9 @@ final class Intaking {
         try installation.ledger.takeIn(intake)
         try Failpoint.ingestAfterLedger.reach()
         try SpoolFile.remove(id, in: installation.home.spool)
-        for update in updates { unexplained[Unexplained(app: update.app, reference: update.reference, value: update.new)] = nil }
+        for update in updates {
+            unexplained[Unexplained(app: update.app, reference: update.reference, value: update.new)] = nil
+        }
     }
 
     /// What one moved reference means for one app.
@@ -121,12 +123,14 @@ final class Intaking {
     ) throws -> Intake.Update {
         let name = ReferenceName(bytes: update.reference)
         guard name.isBranch else {
-            return ignored(update, app: app.name, "only branches ship; shipit start \(name.short) ships it anyway", moves: false)
+            return ignored(
+                update, app: app.name, "only branches ship; shipit start \(name.short) ships it anyway", moves: false)
         }
         guard app.pipeline.ships(update.reference) else {
             return ignored(
                 update, app: app.name,
-                "no trigger of \(app.name) names the branch \(name.short); shipit start \(name.short) ships it anyway", moves: false)
+                "no trigger of \(app.name) names the branch \(name.short); shipit start \(name.short) ships it anyway",
+                moves: false)
         }
         guard !update.isDelete else { return ignored(update, app: app.name, "the branch was deleted", moves: true) }
         guard let pushed = ObjectID(String(decoding: update.new, as: UTF8.self)) else {
@@ -137,7 +141,8 @@ final class Intaking {
         do {
             commit = try repository.commitID(of: pushed)
         } catch let error as GitError where error.code == .notFound {
-            return ignored(update, app: app.name, "the commit \(pushed.abbreviated()) is gone from the repository", moves: false)
+            return ignored(
+                update, app: app.name, "the commit \(pushed.abbreviated()) is gone from the repository", moves: false)
         }
         guard let commit else { return ignored(update, app: app.name, "it does not lead to a commit", moves: true) }
         // A push that comes late, after a newer one was taken in, must not become the newest run.
@@ -228,7 +233,9 @@ final class Intaking {
 
 extension Push {
     fileprivate func claim(_ name: String) -> String? {
-        claims.first { $0.name == name && !$0.value.isEmpty }.map { visibleLine(String(decoding: $0.value, as: UTF8.self)) }
+        claims.first { $0.name == name && !$0.value.isEmpty }.map {
+            visibleLine(String(decoding: $0.value, as: UTF8.self))
+        }
     }
 }
 

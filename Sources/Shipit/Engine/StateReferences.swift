@@ -35,7 +35,8 @@ struct StateReferences: Sendable {
     func update(_ app: App, dryRun: Bool = false) async throws -> [String] {
         let (live, keptHere) = try wanted(app)
         var keptByAll = keptHere
-        for other in installation.apps().apps where other.name != app.name && other.pipeline.repository == app.pipeline.repository {
+        for other in installation.apps().apps
+        where other.name != app.name && other.pipeline.repository == app.pipeline.repository {
             keptByAll.formUnion(try wanted(other).kept)
         }
         let kept = keptByAll
@@ -46,12 +47,15 @@ struct StateReferences: Sendable {
             for (name, revision) in live where try repository.target(of: ReferenceName(name)) != revision {
                 if repository.contains(revision) { lines.append("update \(name) \(revision.hex)") }
             }
-            for (name, id) in try repository.references(under: "refs/shipit/\(app.name)/") where live[name.text] == nil {
+            for (name, id) in try repository.references(under: "refs/shipit/\(app.name)/") where live[name.text] == nil
+            {
                 lines.append("delete \(name.text) \(id.hex)")
             }
             let present = Dictionary(
-                try repository.references(under: "refs/shipit/keep/").map { ($0.0.text, $0.1) }, uniquingKeysWith: { $1 })
-            for revision in kept where present["refs/shipit/keep/\(revision.hex)"] == nil && repository.contains(revision) {
+                try repository.references(under: "refs/shipit/keep/").map { ($0.0.text, $0.1) },
+                uniquingKeysWith: { $1 })
+            for revision in kept
+            where present["refs/shipit/keep/\(revision.hex)"] == nil && repository.contains(revision) {
                 lines.append("update refs/shipit/keep/\(revision.hex) \(revision.hex)")
             }
             let tips = Set(try repository.references(under: "refs/heads/").map(\.1))
@@ -105,7 +109,8 @@ struct StateReferences: Sendable {
         ) { _ in }
         await feeding
         guard outcome.isSuccess else {
-            throw ShipitError(.failure, "could not write shipit's references in \(path): git ended with \(outcome.exit)")
+            throw ShipitError(
+                .failure, "could not write shipit's references in \(path): git ended with \(outcome.exit)")
         }
     }
 }
@@ -121,7 +126,8 @@ enum Git {
     static func command(_ arguments: [String], in repository: String) -> Command {
         var user: User?
         if geteuid() == 0, let status = FileSystem.status(repository), status.st_uid != 0 {
-            user = User.named(by: status.st_uid)
+            user =
+                User.named(by: status.st_uid)
                 ?? User(name: "uid \(status.st_uid)", uid: status.st_uid, gid: status.st_gid, home: "/")
         }
         return Command("/usr/bin/git", ["--git-dir=\(repository)"] + arguments, environment: environment, as: user)

@@ -50,7 +50,9 @@ public final class Worker: Service {
     /// Takes no new jobs, stops builds so that they begin again later, and lets deployments come to their end.
     private func stop() {
         isStopping.withLock { $0 = true }
-        for running in running.withLock({ Array($0.values) }) where running.job.kind == .build { running.cancellation.cancel() }
+        for running in running.withLock({ Array($0.values) }) where running.job.kind == .build {
+            running.cancellation.cancel()
+        }
         watch.wake()
     }
 
@@ -84,14 +86,19 @@ public final class Worker: Service {
         // A worker takes its row away when it ends in order.
         let followsDeath = try installation.ledger.lastWorker() != nil
         let id = try installation.ledger.registerWorker(
-            pid: getpid(), startTicks: ProcessSweep.startTicks(of: getpid()) ?? 0, boot: Boot.id, beat: Boot.milliseconds)
+            pid: getpid(), startTicks: ProcessSweep.startTicks(of: getpid()) ?? 0, boot: Boot.id,
+            beat: Boot.milliseconds)
         logger.info("worker \(id) begins", metadata: ["pid": "\(getpid())"])
         let logger = logger
         ArtifactStore.sweep(installation.home)
-        for left in Workspaces.sweep(installation.home.work) { logger.warning("a workspace could not be removed: \(left)") }
+        for left in Workspaces.sweep(installation.home.work) {
+            logger.warning("a workspace could not be removed: \(left)")
+        }
         try await Recovery(installation: installation, worker: id, logger: logger).run()
         if followsDeath {
-            for app in installation.apps().apps { await tidyUp(app.name, "its worker died") { $0.pipeline.environments } }
+            for app in installation.apps().apps {
+                await tidyUp(app.name, "its worker died") { $0.pipeline.environments }
+            }
         }
         let obstacle = SandboxObstacle()
         let intaking = Intaking(installation) { logger.info("\($0)") }
@@ -134,7 +141,9 @@ public final class Worker: Service {
             if let trouble { return .seconds(min(10, trouble)) }
             if isWaiting { return .milliseconds(200) }
             var pause: Duration = .seconds(10)
-            if let nextHold { pause = min(pause, .milliseconds(max(1, nextHold.milliseconds - Timestamp.now.milliseconds))) }
+            if let nextHold {
+                pause = min(pause, .milliseconds(max(1, nextHold.milliseconds - Timestamp.now.milliseconds)))
+            }
             return pause
         }
     }
@@ -179,7 +188,9 @@ public final class Worker: Service {
 
     // MARK: Jobs
 
-    private func perform(_ job: Job, _ deployment: Deployment?, _ cancellation: Cancellation, _ obstacle: SandboxObstacle) async {
+    private func perform(
+        _ job: Job, _ deployment: Deployment?, _ cancellation: Cancellation, _ obstacle: SandboxObstacle
+    ) async {
         let began = ContinuousClock.now
         logger.info("run \(job.run): \(job.name) begins", metadata: ["attempt": "\(job.attempt)"])
         do {

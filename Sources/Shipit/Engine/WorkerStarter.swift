@@ -20,7 +20,9 @@ public enum WorkerStarter {
             posix_spawn_file_actions_destroy(&actions)
             posix_spawnattr_destroy(&attributes)
         }
-        for descriptor in Int32(0)...2 { posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_RDWR, 0) }
+        for descriptor in Int32(0)...2 {
+            posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_RDWR, 0)
+        }
         linux_spawn_add_close_from(&actions, 3)
         linux_spawn_add_chdir(&actions, "/")
         var none = sigset_t(), all = sigset_t()
@@ -43,7 +45,8 @@ public enum WorkerStarter {
         let code = posix_spawn(&pid, program, &actions, &attributes, &arguments, &environment)
         guard code == 0 else {
             throw ShipitError(
-                .failure, "could not start a worker: \(systemReason(code))", hint: "shipit work does it in this terminal")
+                .failure, "could not start a worker: \(systemReason(code))",
+                hint: "shipit work does it in this terminal")
         }
     }
 }

@@ -13,7 +13,9 @@ final class BuildSession: Sendable {
 
     init(control: String, secrets: [String: String]) throws {
         self.control = control
-        let lines = secrets.sorted { $0.key < $1.key }.map { "export \($0.key)='\($0.value.replacing("'", with: "'\\''"))'\n" }
+        let lines = secrets.sorted { $0.key < $1.key }.map {
+            "export \($0.key)='\($0.value.replacing("'", with: "'\\''"))'\n"
+        }
         try FileSystem.write("\(control)/secrets", Array(lines.joined().utf8), mode: 0o644, sync: false)
         commands = try Pipe()
         statuses = try Pipe()
@@ -53,7 +55,8 @@ final class BuildSession: Sendable {
     ) async throws -> (outcome: Outcome, value: Value) {
         let session = try BuildSession(control: control, secrets: secrets)
         let streams = Program.Streams(input: session.commands.readEnd, output: session.statuses.writeEnd)
-        async let running = Program.run(driver, limit: limit, streams: streams, cancellation: cancellation, output: output)
+        async let running = Program.run(
+            driver, limit: limit, streams: streams, cancellation: cancellation, output: output)
         // The steps end by themselves when the driver does: then no status comes any more.
         let value = await Task { try await steps(session) }.result
         close(session.commands.writeEnd)

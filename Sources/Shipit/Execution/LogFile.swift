@@ -62,7 +62,9 @@ public final class LogFile: Sendable {
                 } else {
                     state.lastWasReturn = false
                     state.pending.append(byte)
-                    if state.pending.count >= Self.longestLine + masker.overlap { flush(&state, keeping: masker.overlap) }
+                    if state.pending.count >= Self.longestLine + masker.overlap {
+                        flush(&state, keeping: masker.overlap)
+                    }
                 }
             }
         }

@@ -10,7 +10,8 @@ struct Masker: Sendable {
         var needles: Set<[UInt8]> = []
         for secret in secrets {
             // A log is read by lines, so a secret of several lines is hidden line by line.
-            for line in [secret] + secret.split(whereSeparator: \.isNewline).map(String.init) where line.utf8.count >= Self.shortest {
+            for line in [secret] + secret.split(whereSeparator: \.isNewline).map(String.init)
+            where line.utf8.count >= Self.shortest {
                 let bytes = Array(line.utf8)
                 needles.insert(bytes)
                 needles.insert(Self.base64(bytes))

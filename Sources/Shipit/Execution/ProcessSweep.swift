@@ -10,7 +10,8 @@ enum ProcessSweep {
             guard let environment = bytes(of: "/proc/\(pid)/environ") else { return false }
             return environment.split(separator: 0).contains { variable in
                 variable.starts(with: wanted)
-                    && (variable.count == wanted.count || variable[variable.startIndex + wanted.count] == UInt8(ascii: "."))
+                    && (variable.count == wanted.count
+                        || variable[variable.startIndex + wanted.count] == UInt8(ascii: "."))
             }
         }
     }
@@ -66,13 +67,17 @@ enum ProcessSweep {
 
     /// Where a process was started in the life of this machine; with its number it names one process.
     static func startTicks(of pid: Int32) -> Int64? {
-        guard let stat = bytes(of: "/proc/\(pid)/stat"), let end = stat.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        guard let stat = bytes(of: "/proc/\(pid)/stat"), let end = stat.lastIndex(of: UInt8(ascii: ")")) else {
+            return nil
+        }
         let fields = stat[(end + 1)...].split(separator: UInt8(ascii: " "))
         return fields.count > 19 ? Int64(String(decoding: fields[19], as: UTF8.self)) : nil
     }
 
     private static func isZombie(_ pid: Int32) -> Bool {
-        guard let stat = bytes(of: "/proc/\(pid)/stat"), let end = stat.lastIndex(of: UInt8(ascii: ")")) else { return true }
+        guard let stat = bytes(of: "/proc/\(pid)/stat"), let end = stat.lastIndex(of: UInt8(ascii: ")")) else {
+            return true
+        }
         return stat.dropFirst(end + 2).first == UInt8(ascii: "Z")
     }
 

@@ -20,7 +20,8 @@ struct Sandbox: Hashable, Sendable {
     private static let etc = [
         "alternatives", "ca-certificates", "ca-certificates.conf", "debian_version", "fonts", "gai.conf", "group",
         "host.conf", "hosts", "java-11-openjdk", "java-17-openjdk", "java-21-openjdk", "ld.so.cache", "ld.so.conf",
-        "ld.so.conf.d", "localtime", "magic", "maven", "mime.types", "networks", "nsswitch.conf", "os-release", "passwd",
+        "ld.so.conf.d", "localtime", "magic", "maven", "mime.types", "networks", "nsswitch.conf", "os-release",
+        "passwd",
         "perl", "pki", "protocols", "python3", "python3.11", "resolv.conf", "services", "ssl", "timezone",
     ]
 

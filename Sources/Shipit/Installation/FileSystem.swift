@@ -48,7 +48,8 @@ enum FileSystem {
     }
 
     /// Writes aside, syncs the file, renames, syncs the folder: after a power cut it is the old file or the new one.
-    static func write(_ path: String, _ bytes: [UInt8], mode: mode_t, sync: Bool = true, syncFolder: Bool = true) throws {
+    static func write(_ path: String, _ bytes: [UInt8], mode: mode_t, sync: Bool = true, syncFolder: Bool = true) throws
+    {
         let aside = "\(path).aside-\(getpid())"
         unlink(aside)
         let descriptor = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
@@ -77,7 +78,9 @@ enum FileSystem {
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw ShipitError(.failure, "could not open \(folder): \(systemReason(errno))") }
         defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw ShipitError(.failure, "could not sync \(folder): \(systemReason(errno))") }
+        guard fsync(descriptor) == 0 else {
+            throw ShipitError(.failure, "could not sync \(folder): \(systemReason(errno))")
+        }
     }
 
     static func names(in folder: String) -> [String] {

@@ -19,7 +19,9 @@ public struct Home: Hashable, Sendable {
             return Home(path.normalisedPath)
         }
         if geteuid() == 0 { return Home("/var/lib/shipit") }
-        if let state = variables["XDG_STATE_HOME"], state.hasPrefix("/") { return Home("\(state.normalisedPath)/shipit") }
+        if let state = variables["XDG_STATE_HOME"], state.hasPrefix("/") {
+            return Home("\(state.normalisedPath)/shipit")
+        }
         guard let user = User.named(by: geteuid()), user.home.hasPrefix("/") else {
             throw ShipitError(
                 .failure, "there is no home folder for uid \(geteuid())", hint: "set SHIPIT_HOME to a folder of yours")
@@ -68,7 +70,8 @@ public struct Home: Hashable, Sendable {
         guard status.st_uid == geteuid() else {
             let owner = User.named(by: status.st_uid)?.name ?? "uid \(status.st_uid)"
             throw ShipitError(
-                .failure, "\(path) belongs to \(owner), and you are \(User.named(by: geteuid())?.name ?? "uid \(geteuid())")",
+                .failure,
+                "\(path) belongs to \(owner), and you are \(User.named(by: geteuid())?.name ?? "uid \(geteuid())")",
                 hint: "sudo -u \(owner) shipit …")
         }
         guard status.st_mode & 0o022 == 0 else {

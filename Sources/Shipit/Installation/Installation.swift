@@ -2,7 +2,6 @@ import CLinux
 
 import ArtifactKit
 
-
 /// shipit on this machine: opened once, in the command, and passed to what needs it.
 public struct Installation: Sendable {
     public let home: Home
@@ -34,7 +33,9 @@ public struct Installation: Sendable {
             let meant = suggestion(for: name, among: names).map { "did you mean \($0)?" }
             throw ShipitError(
                 .unavailable, "there is no app \(visibleLine(name))",
-                hint: meant ?? (names.isEmpty ? "shipit init REPOSITORY makes the first" : "the apps are \(names.joined(separator: ", "))"))
+                hint: meant
+                    ?? (names.isEmpty
+                        ? "shipit init REPOSITORY makes the first" : "the apps are \(names.joined(separator: ", "))"))
         }
         let (pipeline, warnings) = try Pipeline.parse(bytes, file: home.policy(name))
         guard pipeline.app == name else {

@@ -12,7 +12,10 @@ public struct User: Hashable, Sendable {
     public static func named(_ name: String) -> User? { find { getpwnam_r(name, $0, $1, $2, $3) } }
 
     private static func find(
-        _ look: (UnsafeMutablePointer<passwd>, UnsafeMutablePointer<CChar>, Int, UnsafeMutablePointer<UnsafeMutablePointer<passwd>?>) -> Int32
+        _ look: (
+            UnsafeMutablePointer<passwd>, UnsafeMutablePointer<CChar>, Int,
+            UnsafeMutablePointer<UnsafeMutablePointer<passwd>?>
+        ) -> Int32
     ) -> User? {
         var entry = passwd()
         var buffer = [CChar](repeating: 0, count: 16 << 10)

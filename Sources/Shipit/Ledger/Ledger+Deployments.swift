@@ -141,7 +141,8 @@ extension Ledger {
     /// Lifts every hold whose time is over; gives the time of the next one.
     public func liftHoldsThatAreOver() throws -> Timestamp? {
         try write { db in
-            let rows = try Row.fetchAll(db, sql: "SELECT app, name, hold_until FROM environment WHERE hold_until IS NOT NULL")
+            let rows = try Row.fetchAll(
+                db, sql: "SELECT app, name, hold_until FROM environment WHERE hold_until IS NOT NULL")
             var next: Timestamp?
             for row in rows {
                 let until: Timestamp = row["hold_until"]
@@ -258,7 +259,8 @@ extension Database {
     /// A rollback marks what was live as bad and holds automatic promotions.
     fileprivate func recordRollback(_ deployment: Deployment, from live: Int64?) throws {
         let (app, environment) = (deployment.app, deployment.environment)
-        if let live, let bad = try Deployment.fetchOne(self, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [live]),
+        if let live,
+            let bad = try Deployment.fetchOne(self, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [live]),
             bad.revision != deployment.revision
         {
             try execute(

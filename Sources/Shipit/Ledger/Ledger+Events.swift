@@ -6,7 +6,8 @@ extension Ledger {
         try read { db in
             if let run {
                 return try Event.fetchAll(
-                    db, sql: "SELECT * FROM event WHERE run = ? AND id > ? ORDER BY id LIMIT ?", arguments: [run, cursor, limit])
+                    db, sql: "SELECT * FROM event WHERE run = ? AND id > ? ORDER BY id LIMIT ?",
+                    arguments: [run, cursor, limit])
             }
             return try Event.fetchAll(
                 db, sql: "SELECT * FROM event WHERE id > ? ORDER BY id LIMIT ?", arguments: [cursor, limit])

@@ -24,7 +24,8 @@ extension Ledger {
         try write { db in
             let values: StatementArguments = [pid, startTicks, boot, beat, Timestamp.now]
             try db.execute(
-                sql: "INSERT INTO worker (pid, start_ticks, boot, beat, started_at) VALUES (?, ?, ?, ?, ?)", arguments: values)
+                sql: "INSERT INTO worker (pid, start_ticks, boot, beat, started_at) VALUES (?, ?, ?, ?, ?)",
+                arguments: values)
             let id = db.lastInsertedRowID
             try db.execute(
                 sql: "DELETE FROM worker WHERE id < ? AND id NOT IN (SELECT worker FROM job WHERE status = 'running')",
@@ -77,9 +78,13 @@ extension Ledger {
     /// Takes a queued job; nil when it is not queued any more. A deployment gets its row, number and token here.
     public func take(_ job: Job, worker: Int64) throws -> (job: Job, deployment: Deployment?)? {
         try write { db in
-            guard let now = try Job.fetchOne(db, sql: "SELECT * FROM job WHERE id = ? AND status = 'queued'", arguments: [job.id])
+            guard
+                let now = try Job.fetchOne(
+                    db, sql: "SELECT * FROM job WHERE id = ? AND status = 'queued'", arguments: [job.id])
             else { return nil }
-            if now.kind == .deploy, let hold = try db.hold(now.app, now.name), hold.kind == .hold, !hold.isOver(at: .now) {
+            if now.kind == .deploy, let hold = try db.hold(now.app, now.name), hold.kind == .hold,
+                !hold.isOver(at: .now)
+            {
                 try db.wait(now, for: .hold, "\(now.name) is held by \(hold.by): \(hold.reason)")
                 return nil
             }
@@ -91,7 +96,9 @@ extension Ledger {
                 arguments: [worker, Timestamp.now, job.id])
             try db.say(.jobStarted, app: job.app, run: job.run, job: job.id, "\(job.name) started")
             let deployment = now.kind == .deploy ? try db.beginDeployment(now) : nil
-            guard let taken = try Job.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [job.id]) else { return nil }
+            guard let taken = try Job.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [job.id]) else {
+                return nil
+            }
             return (taken, deployment)
         }
     }
@@ -116,8 +123,10 @@ extension Ledger {
                     sql: "UPDATE job SET status = 'queued', worker = NULL, reason = ? WHERE id = ?",
                     arguments: [reason, job.id])
                 try db.execute(
-                    sql: "UPDATE deployment SET status = 'queued', reason = ? WHERE job = ?", arguments: [reason, job.id])
-                try db.say(.jobInterrupted, app: job.app, run: job.run, job: job.id, "\(job.name): \(reason); taken up again")
+                    sql: "UPDATE deployment SET status = 'queued', reason = ? WHERE job = ?",
+                    arguments: [reason, job.id])
+                try db.say(
+                    .jobInterrupted, app: job.app, run: job.run, job: job.id, "\(job.name): \(reason); taken up again")
             }
         }
     }
@@ -168,8 +177,10 @@ extension Ledger {
             for job in try db.jobs(of: run) where !job.status.isFinal {
                 if job.status == .running {
                     try db.execute(
-                        sql: "UPDATE job SET cancelled_by = coalesce(cancelled_by, ?) WHERE id = ?", arguments: [by, job.id])
-                    try db.say(.cancelRequested, app: job.app, run: run, job: job.id, "\(job.name): \(by) asked to cancel")
+                        sql: "UPDATE job SET cancelled_by = coalesce(cancelled_by, ?) WHERE id = ?",
+                        arguments: [by, job.id])
+                    try db.say(
+                        .cancelRequested, app: job.app, run: run, job: job.id, "\(job.name): \(by) asked to cancel")
                     running.append(job)
                 } else {
                     try db.end(job, Ending(.cancelled, reason, duration: .zero))
@@ -191,7 +202,8 @@ extension Ledger {
     public func retry(_ job: Job, by: String, policy: Policy) throws {
         try write { db in
             guard job.status.permits(.queued), job.status.isFinal else {
-                throw ShipitError(.unavailable, "\(job.name) of run \(job.run) \(job.status.rawValue): there is nothing to retry")
+                throw ShipitError(
+                    .unavailable, "\(job.name) of run \(job.run) \(job.status.rawValue): there is nothing to retry")
             }
             try db.keep(policy)
             try db.execute(
@@ -236,7 +248,8 @@ extension Database {
 
     func wait(_ job: Job, for wait: Job.Wait, _ reason: String) throws {
         try execute(
-            sql: "UPDATE job SET status = 'waiting', waits = ?, reason = ? WHERE id = ?", arguments: [wait, reason, job.id])
+            sql: "UPDATE job SET status = 'waiting', waits = ?, reason = ? WHERE id = ?",
+            arguments: [wait, reason, job.id])
         try say(.jobWaiting, app: job.app, run: job.run, job: job.id, "\(job.name) waits: \(reason)")
     }
 

@@ -62,7 +62,9 @@ extension Ledger {
     public func takeIn(_ intake: Intake) throws -> [Int64] {
         try write { db in
             if let spool = intake.spool {
-                if try Int64.fetchOne(db, sql: "SELECT id FROM push WHERE spool = ?", arguments: [spool]) != nil { return [] }
+                if try Int64.fetchOne(db, sql: "SELECT id FROM push WHERE spool = ?", arguments: [spool]) != nil {
+                    return []
+                }
                 if try db.join(intake, spool) { return [] }
             }
             try db.execute(

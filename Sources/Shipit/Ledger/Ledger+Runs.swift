@@ -93,7 +93,9 @@ extension Ledger {
 
     public func run(_ id: Int64) throws -> RunRecord? {
         try read { db in
-            guard let run = try Run.fetchOne(db, sql: "SELECT * FROM run WHERE id = ?", arguments: [id]) else { return nil }
+            guard let run = try Run.fetchOne(db, sql: "SELECT * FROM run WHERE id = ?", arguments: [id]) else {
+                return nil
+            }
             return RunRecord(run: run, jobs: try db.jobs(of: id))
         }
     }

@@ -53,14 +53,16 @@ public final class Ledger: Sendable {
         case .SQLITE_BUSY, .SQLITE_LOCKED:
             return ShipitError(.busy, "the ledger \(path) is locked by another program", hint: "try again in a moment")
         case .SQLITE_FULL:
-            return ShipitError(.failure, "could not write the ledger \(path): the disk is full", hint: "shipit gc frees space")
+            return ShipitError(
+                .failure, "could not write the ledger \(path): the disk is full", hint: "shipit gc frees space")
         case .SQLITE_NOTADB, .SQLITE_CORRUPT:
             return ShipitError(
                 .failure, "the ledger \(path) is damaged: \(reason)",
                 hint: "what is live stays live; shipit fsck says what can be rebuilt")
         case .SQLITE_CANTOPEN, .SQLITE_READONLY, .SQLITE_IOERR, .SQLITE_PERM:
             return ShipitError(
-                .failure, "could not use the ledger \(path): \(reason)", hint: "check the folder's owner, mode and disk")
+                .failure, "could not use the ledger \(path): \(reason)", hint: "check the folder's owner, mode and disk"
+            )
         default: return ShipitError(.failure, "the ledger \(path) refused: \(reason)")
         }
     }

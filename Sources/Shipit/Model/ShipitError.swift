@@ -44,7 +44,6 @@ func systemReason(_ code: Int32) -> String {
     String(cString: strerror(code)).lowercasedFirst
 }
 
-
 extension String {
     /// `No space left on device` reads as part of a sentence: `no space left on device`.
     var lowercasedFirst: String { prefix(1).lowercased() + dropFirst() }

@@ -34,10 +34,12 @@ public struct PlanReport: Sendable {
         return commits.map { visibleLine($0.author.name) }.filter { seen.insert($0).inserted }
     }
 
-    private static func scripts(_ repository: Repository, _ revision: Revision, _ changes: [Change]) throws -> [String] {
+    private static func scripts(_ repository: Repository, _ revision: Revision, _ changes: [Change]) throws -> [String]
+    {
         var names: Set<String> = ["appspec.yml", "appspec.yaml"]
         for file in ["appspec.yml", "appspec.yaml"] {
-            guard let entry = try repository.file(at: file, in: revision), entry.kind == .file || entry.kind == .executable
+            guard let entry = try repository.file(at: file, in: revision),
+                entry.kind == .file || entry.kind == .executable
             else { continue }
             // A broken appspec is the deployment's error to report; here it only hides its scripts.
             guard let appspec = try? Appspec.parse(try repository.blob(entry.id), file: file).0 else { continue }
@@ -52,7 +54,8 @@ public struct PlanReport: Sendable {
         let deployments = try installation.ledger.deployments(app: app.name, environment: environment.name)
         // Afterwards what is live now is the one before, and today's previous is one of the good ones.
         var kept = Retention.kept(
-            EnvironmentState(app: app.name, name: environment.name, live: state.live, previous: nil, hold: nil), deployments,
+            EnvironmentState(app: app.name, name: environment.name, live: state.live, previous: nil, hold: nil),
+            deployments,
             keep: environment.keep)
         kept.formUnion(state.live?.release.map { [$0] } ?? [])
         return environment.targets.flatMap { path in

@@ -40,12 +40,14 @@ public struct Promotion: Hashable, Sendable {
         if revision == nil {
             if state.live?.revision == verified.revision, state.live?.artifact == verified.artifact {
                 throw ShipitError(
-                    .unavailable, "nothing to promote: \(verified.revision.abbreviated()) is live in \(environment.name) already",
+                    .unavailable,
+                    "nothing to promote: \(verified.revision.abbreviated()) is live in \(environment.name) already",
                     hint: "naming it deploys it again: shipit promote \(verified.revision.abbreviated())")
             }
             if try ledger.badRevisions(app: app.name, environment: environment.name).contains(verified.revision) {
                 throw ShipitError(
-                    .unavailable, "\(verified.revision.abbreviated()) was rolled back in \(environment.name) and is marked bad",
+                    .unavailable,
+                    "\(verified.revision.abbreviated()) was rolled back in \(environment.name) and is marked bad",
                     hint: "if it is meant: shipit promote \(verified.revision.abbreviated())")
             }
         }
@@ -84,7 +86,8 @@ public struct Promotion: Hashable, Sendable {
         for (before, environment) in zip(environments, environments.dropFirst()) {
             let there = try installation.ledger.environment(app.name, environment.name).live
             if let revision {
-                let isVerified = try installation.ledger.wasVerified(revision, app: app.name, environment: before.name) != nil
+                let isVerified =
+                    try installation.ledger.wasVerified(revision, app: app.name, environment: before.name) != nil
                 if there?.revision != revision, isVerified { return environment }
             } else if let live = try installation.ledger.environment(app.name, before.name).live,
                 live.status == .succeeded, there?.artifact != live.artifact
@@ -96,21 +99,28 @@ public struct Promotion: Hashable, Sendable {
     }
 
     private static func verified(
-        _ ledger: Ledger, _ app: App, _ revision: Revision?, _ before: EnvironmentPolicy, _ environment: EnvironmentPolicy
+        _ ledger: Ledger, _ app: App, _ revision: Revision?, _ before: EnvironmentPolicy,
+        _ environment: EnvironmentPolicy
     ) throws -> Deployment {
         if let revision {
-            if let deployment = try ledger.wasVerified(revision, app: app.name, environment: before.name) { return deployment }
+            if let deployment = try ledger.wasVerified(revision, app: app.name, environment: before.name) {
+                return deployment
+            }
             throw ShipitError(
                 .unavailable, "\(revision.abbreviated()) was never verified live in \(before.name)",
-                hint: "shipit promote \(revision.abbreviated()) --to \(before.name) brings it there first; shipit revisions lists others")
+                hint:
+                    "shipit promote \(revision.abbreviated()) --to \(before.name) brings it there first; shipit revisions lists others"
+            )
         }
         guard let live = try ledger.environment(app.name, before.name).live else {
             throw ShipitError(
-                .unavailable, "nothing to promote: nothing is live in \(before.name) yet", hint: "git push deploys to \(before.name)")
+                .unavailable, "nothing to promote: nothing is live in \(before.name) yet",
+                hint: "git push deploys to \(before.name)")
         }
         guard live.status == .succeeded else {
             throw ShipitError(
-                .unavailable, "\(live.revision.abbreviated()) in \(before.name) did not pass its checks: \(live.reason ?? "")",
+                .unavailable,
+                "\(live.revision.abbreviated()) in \(before.name) did not pass its checks: \(live.reason ?? "")",
                 hint: "shipit rollback \(before.name), or push a revision that works")
         }
         return live

@@ -18,7 +18,8 @@ public struct RevisionResolver: Sendable {
             throw ShipitError(.usage, "\(visibleLine(text)) is no revision", hint: "a commit id, a branch or a tag")
         }
         var readings: [(what: String, revision: Revision)] = []
-        let isHexadecimal = text.utf8.count >= 4 && text.utf8.count <= 64 && text.allSatisfy { $0.isHexDigit && $0.isASCII }
+        let isHexadecimal =
+            text.utf8.count >= 4 && text.utf8.count <= 64 && text.allSatisfy { $0.isHexDigit && $0.isASCII }
         let prefix = text.lowercased()
         let known = isHexadecimal ? try installation.ledger.revisions(of: app.name, prefix: prefix) : []
         let repository: Repository?
@@ -34,7 +35,9 @@ public struct RevisionResolver: Sendable {
                 readings.append(("\(what) \(visibleLine(text))", commit))
             }
         }
-        if isHexadecimal { readings += try byPrefix(prefix, repository, known).map { ("the commit \($0.abbreviated())", $0) } }
+        if isHexadecimal {
+            readings += try byPrefix(prefix, repository, known).map { ("the commit \($0.abbreviated())", $0) }
+        }
         guard let first = readings.first else {
             throw ShipitError(
                 .unavailable, "there is no revision \(visibleLine(text)) in \(app.name)",

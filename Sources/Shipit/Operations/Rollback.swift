@@ -19,7 +19,8 @@ public struct Rollback: Hashable, Sendable {
                 hint: "shipit unhold \(environment.name) lifts the hold")
         }
         guard let live = state.live else {
-            throw ShipitError(.unavailable, "nothing to roll back: nothing is live in \(environment.name)", hint: "shipit status")
+            throw ShipitError(
+                .unavailable, "nothing to roll back: nothing is live in \(environment.name)", hint: "shipit status")
         }
         let bad = try ledger.badRevisions(app: app.name, environment: environment.name)
         var gone: [Deployment] = []
@@ -59,7 +60,9 @@ public struct Rollback: Hashable, Sendable {
         if let revision {
             let short = revision.abbreviated()
             if live.revision == revision {
-                return ShipitError(.unavailable, "\(short) is live in \(environment.name) already", hint: "shipit revisions \(environment.name)")
+                return ShipitError(
+                    .unavailable, "\(short) is live in \(environment.name) already",
+                    hint: "shipit revisions \(environment.name)")
             }
             return ShipitError(
                 .unavailable, "no kept release of \(short) worked in \(environment.name)",
@@ -67,8 +70,11 @@ public struct Rollback: Hashable, Sendable {
         }
         if let last = gone.first {
             return ShipitError(
-                .unavailable, "the earlier releases of \(environment.name) are gone; the last was \(last.revision.abbreviated())",
-                hint: "shipit promote \(last.revision.abbreviated()) --to \(environment.name) deploys it from its artifact")
+                .unavailable,
+                "the earlier releases of \(environment.name) are gone; the last was \(last.revision.abbreviated())",
+                hint:
+                    "shipit promote \(last.revision.abbreviated()) --to \(environment.name) deploys it from its artifact"
+            )
         }
         return ShipitError(
             .unavailable, "nothing to roll back to: no earlier release of \(environment.name) worked",

@@ -70,7 +70,8 @@ public struct Setup: Sendable {
             let app = try installation.app(request.app)
             guard app.pipeline.repository == request.repository else {
                 throw ShipitError(
-                    .usage, "there is an app \(request.app) already, of \(app.pipeline.repository)", hint: "--app ANOTHER-NAME")
+                    .usage, "there is an app \(request.app) already, of \(app.pipeline.repository)",
+                    hint: "--app ANOTHER-NAME")
             }
         }
         let made = try await makeRepository(request.repository, say)
@@ -96,20 +97,25 @@ public struct Setup: Sendable {
     private func makeRepository(_ path: String, _ say: (String) -> Void) async throws -> Bool {
         if FileSystem.exists("\(path)/HEAD") || FileSystem.exists("\(path)/.git") { return false }
         if FileSystem.exists(path), !FileSystem.names(in: path).isEmpty {
-            throw ShipitError(.usage, "\(path) is neither a git repository nor empty", hint: "name a repository, or a new folder")
+            throw ShipitError(
+                .usage, "\(path) is neither a git repository nor empty", hint: "name a repository, or a new folder")
         }
         let command = Command(
-            "/usr/bin/git", ["init", "--quiet", "--bare", "--initial-branch=main", "--", path], environment: Git.environment)
+            "/usr/bin/git", ["init", "--quiet", "--bare", "--initial-branch=main", "--", path],
+            environment: Git.environment)
         let (exit, text) = try await Program.output(of: command)
         guard exit.isSuccess else {
-            throw ShipitError(.failure, "could not make the repository \(path): \(visibleLine(text.split(separator: "\n").last ?? ""))")
+            throw ShipitError(
+                .failure,
+                "could not make the repository \(path): \(visibleLine(text.split(separator: "\n").last ?? ""))")
         }
         say("made the bare repository \(path)")
         return true
     }
 
     private func policyText(_ request: Request) throws -> String {
-        guard let file = EmbeddedFiles.all.first(where: { $0.path == "templates/\(request.template)/pipeline.yml" }) else {
+        guard let file = EmbeddedFiles.all.first(where: { $0.path == "templates/\(request.template)/pipeline.yml" })
+        else {
             throw Templates.unknown(request.template)
         }
         let quoted = { (text: String) in
@@ -148,10 +154,13 @@ public struct Setup: Sendable {
         _ app: App, _ repository: Repository, _ made: Bool, _ say: (String) -> Void
     ) async throws -> Record {
         let path = repository.path
-        var record = try existingRecord(path) ?? Record(
-            repository: path, madeRepository: made, hook: try hookPath(repository), chained: nil, settings: [])
+        var record =
+            try existingRecord(path)
+            ?? Record(
+                repository: path, madeRepository: made, hook: try hookPath(repository), chained: nil, settings: [])
         for setting in Self.settings {
-            let values = try await gitConfig(["--get-all", setting.key], in: path).split(separator: "\n").map(String.init)
+            let values = try await gitConfig(["--get-all", setting.key], in: path).split(separator: "\n").map(
+                String.init)
             if setting.isMulti ? values.contains(setting.value) : values.last == setting.value { continue }
             if setting.isMulti {
                 _ = try await gitConfig(["--add", setting.key, setting.value], in: path, mustWork: true)
@@ -235,7 +244,8 @@ public struct Setup: Sendable {
     /// Pushers of a repository that is not only ours must be able to leave a spool file.
     private func openSpool(to repository: Repository, _ say: (String) -> Void) throws {
         guard let status = FileSystem.status(repository.path) else { return }
-        let shared = try repository.config("core.sharedRepository").map { !["", "0", "false", "umask"].contains($0) } ?? false
+        let shared =
+            try repository.config("core.sharedRepository").map { !["", "0", "false", "umask"].contains($0) } ?? false
         guard shared || status.st_uid != geteuid() else { return }
         let spool = installation.home.spool
         guard chown(spool, status.st_uid == geteuid() ? geteuid() : status.st_uid, status.st_gid) == 0 || !shared else {
@@ -312,7 +322,8 @@ public struct Setup: Sendable {
     func gitConfig(_ arguments: [String], in path: String, mustWork: Bool = false) async throws -> String {
         let (exit, text) = try await Program.output(of: Git.command(["config", "--local"] + arguments, in: path))
         guard exit.isSuccess || !mustWork else {
-            throw ShipitError(.failure, "could not set \(arguments.dropFirst().first ?? "") in \(path): \(visibleLine(text))")
+            throw ShipitError(
+                .failure, "could not set \(arguments.dropFirst().first ?? "") in \(path): \(visibleLine(text))")
         }
         return exit.isSuccess ? text : ""
     }

@@ -14,7 +14,8 @@ public enum Templates {
     static func unknown(_ name: String) -> ShipitError {
         let meant = suggestion(for: name, among: names).map { "did you mean \($0)?" }
         return ShipitError(
-            .usage, "there is no template \(visibleLine(name))", hint: meant ?? "the templates are \(names.joined(separator: ", "))")
+            .usage, "there is no template \(visibleLine(name))",
+            hint: meant ?? "the templates are \(names.joined(separator: ", "))")
     }
 
     /// Writes the template's files below a folder; refuses before writing anything if one is there already.
@@ -25,7 +26,9 @@ public enum Templates {
         let paths = files.map { "\(folder)/\($0.path.dropFirst(prefix.count))" }
         let there = paths.filter { FileSystem.linkStatus($0) != nil }
         guard there.isEmpty else {
-            throw ShipitError(.usage, "\(there[0]) is there already, so nothing was written", hint: "name an empty folder, or move it away")
+            throw ShipitError(
+                .usage, "\(there[0]) is there already, so nothing was written",
+                hint: "name an empty folder, or move it away")
         }
         for (file, path) in zip(files, paths) {
             try makeParents(of: path)

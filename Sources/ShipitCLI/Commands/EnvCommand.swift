@@ -37,11 +37,16 @@ struct EnvList: ParsableCommand {
             terminal.answer(
                 .array(
                     entries.map {
-                        ["name": .string($0.name), "value": $0.isSecret ? .null : .string($0.value), "secret": .bool($0.isSecret)]
+                        [
+                            "name": .string($0.name), "value": $0.isSecret ? .null : .string($0.value),
+                            "secret": .bool($0.isSecret),
+                        ]
                     }))
             return
         }
-        for entry in entries { terminal.answer("\(entry.name)=\(entry.isSecret ? "(secret)" : visibleLine(entry.value))") }
+        for entry in entries {
+            terminal.answer("\(entry.name)=\(entry.isSecret ? "(secret)" : visibleLine(entry.value))")
+        }
     }
 }
 
@@ -73,11 +78,15 @@ struct EnvSet: ParsableCommand {
             file.set(assignments[0], to: try readSecret(), isSecret: true)
         } else {
             for assignment in assignments {
-                guard let equals = assignment.firstIndex(of: "="), EnvironmentFile.isName(String(assignment[..<equals])) else {
+                guard let equals = assignment.firstIndex(of: "="), EnvironmentFile.isName(String(assignment[..<equals]))
+                else {
                     throw ShipitError(
-                        .usage, "\(visibleLine(assignment)) is not NAME=VALUE", hint: "a name has letters, digits and _ only")
+                        .usage, "\(visibleLine(assignment)) is not NAME=VALUE",
+                        hint: "a name has letters, digits and _ only")
                 }
-                file.set(String(assignment[..<equals]), to: String(assignment[assignment.index(after: equals)...]), isSecret: false)
+                file.set(
+                    String(assignment[..<equals]), to: String(assignment[assignment.index(after: equals)...]),
+                    isSecret: false)
             }
         }
         try installation.write(file, app.name, name)
@@ -112,7 +121,8 @@ struct EnvUnset: ParsableCommand {
         let missing = names.filter { !file.unset($0) }
         guard missing.isEmpty else {
             throw ShipitError(
-                .unavailable, "\(name) has no \(missing.map { visibleLine($0) }.joined(separator: ", ")), so nothing was changed",
+                .unavailable,
+                "\(name) has no \(missing.map { visibleLine($0) }.joined(separator: ", ")), so nothing was changed",
                 hint: "shipit env list \(name)")
         }
         try installation.write(file, app.name, name)

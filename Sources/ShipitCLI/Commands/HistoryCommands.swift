@@ -46,7 +46,8 @@ struct RunsCommand: ParsableCommand {
                             "updates": .array(
                                 push.updates.map {
                                     [
-                                        "app": .string($0.app), "reference": .string($0.reference), "old": .string($0.old),
+                                        "app": .string($0.app), "reference": .string($0.reference),
+                                        "old": .string($0.old),
                                         "new": .string($0.new), "run": JSON($0.run), "reason": JSON($0.reason),
                                     ]
                                 }),
@@ -107,7 +108,8 @@ struct RevisionsCommand: ParsableCommand {
                 let state = try installation.ledger.environment(app.name, environment.name)
                 live[environment.name] = state.live
                 previous[environment.name] = state.previous
-                bad[environment.name] = try installation.ledger.badRevisions(app: app.name, environment: environment.name)
+                bad[environment.name] = try installation.ledger.badRevisions(
+                    app: app.name, environment: environment.name)
             }
         }
     }
@@ -136,17 +138,21 @@ struct RevisionsCommand: ParsableCommand {
             table.add(
                 deployment.createdAt.local, deployment.environment, deployment.release.map { "\($0)" } ?? "-",
                 deployment.revision.abbreviated(), outcome, deployment.by, "\(deployment.run)",
-                deployment.status == .succeeded ? commit.map { visibleLine($0.summary) } ?? "" : deployment.reason ?? "")
+                deployment.status == .succeeded ? commit.map { visibleLine($0.summary) } ?? "" : deployment.reason ?? ""
+            )
         }
 
         var json: JSON {
             [
-                "environment": .string(deployment.environment), "deployment": JSON(deployment.id), "run": JSON(deployment.run),
+                "environment": .string(deployment.environment), "deployment": JSON(deployment.id),
+                "run": JSON(deployment.run),
                 "kind": .string(deployment.kind.rawValue), "release": JSON(deployment.release),
-                "revision": JSON(deployment.revision), "subject": JSON(commit?.summary), "author": JSON(commit?.author.name),
+                "revision": JSON(deployment.revision), "subject": JSON(commit?.summary),
+                "author": JSON(commit?.author.name),
                 "by": .string(deployment.by), "at": JSON(deployment.endedAt ?? deployment.createdAt),
                 "duration": JSON(deployment.duration), "outcome": .string(deployment.status.rawValue),
-                "reason": JSON(deployment.reason), "live": .bool(isLive), "previous": .bool(isPrevious), "bad": .bool(isBad),
+                "reason": JSON(deployment.reason), "live": .bool(isLive), "previous": .bool(isPrevious),
+                "bad": .bool(isBad),
             ]
         }
     }
@@ -180,10 +186,12 @@ struct ArtifactsCommand: ParsableCommand {
         var table = Table("APP", "REVISION", "SHA256", "SIZE", "RUN", "MADE", "FILE")
         for artifact in artifacts {
             table.add(
-                artifact.app, artifact.revision.abbreviated(), String("\(artifact.digest)".prefix(12)), size(artifact.size),
+                artifact.app, artifact.revision.abbreviated(), String("\(artifact.digest)".prefix(12)),
+                size(artifact.size),
                 "\(artifact.run)", artifact.createdAt.local, artifact.file)
         }
-        table.isEmpty ? terminal.say("there are no artifacts yet; git push makes the first") : terminal.answer(table.text)
+        table.isEmpty
+            ? terminal.say("there are no artifacts yet; git push makes the first") : terminal.answer(table.text)
     }
 }
 
@@ -191,7 +199,10 @@ struct ArtifactsCommand: ParsableCommand {
 func size(_ bytes: Int64) -> String {
     var amount = Double(bytes)
     for unit in ["B", "kB", "MB", "GB"] {
-        if amount < 1000 || unit == "GB" { return amount < 10 && unit != "B" ? "\((amount * 10).rounded() / 10) \(unit)" : "\(Int(amount.rounded())) \(unit)" }
+        if amount < 1000 || unit == "GB" {
+            return amount < 10 && unit != "B"
+                ? "\((amount * 10).rounded() / 10) \(unit)" : "\(Int(amount.rounded())) \(unit)"
+        }
         amount /= 1000
     }
     return "\(bytes) B"
@@ -212,7 +223,8 @@ struct ShowCommand: ParsableCommand {
         let ledger = installation.ledger
         if what.hasPrefix("deployment:"), let id = Int64(what.dropFirst("deployment:".count)) {
             guard let deployment = try ledger.deployment(id), let record = try ledger.run(deployment.run) else {
-                throw ShipitError(.unavailable, "there is no deployment \(id)", hint: "shipit revisions --json lists them")
+                throw ShipitError(
+                    .unavailable, "there is no deployment \(id)", hint: "shipit revisions --json lists them")
             }
             return try show([record], installation, terminal)
         }
@@ -224,7 +236,9 @@ struct ShowCommand: ParsableCommand {
         let revision = try named(what, installation, app)
         let records = try ledger.runs(app: app.name, limit: 100_000).filter { $0.run.revision == revision }
         guard !records.isEmpty else {
-            throw ShipitError(.unavailable, "no run ever shipped \(revision.abbreviated())", hint: "shipit start \(revision.abbreviated())")
+            throw ShipitError(
+                .unavailable, "no run ever shipped \(revision.abbreviated())",
+                hint: "shipit start \(revision.abbreviated())")
         }
         try show(records, installation, terminal)
     }
@@ -238,7 +252,9 @@ struct ShowCommand: ParsableCommand {
                     (
                         "events",
                         .array(
-                            events.map { ["at": JSON($0.at), "kind": .string($0.kind.rawValue), "text": .string($0.text)] })
+                            events.map {
+                                ["at": JSON($0.at), "kind": .string($0.kind.rawValue), "text": .string($0.text)]
+                            })
                     ))
                 return .object(pairs)
             }
@@ -247,7 +263,9 @@ struct ShowCommand: ParsableCommand {
         for record in records {
             let run = record.run
             let subject = Subjects.of(run.revision, in: installation, run.app) ?? ""
-            terminal.answer("\(terminal.painted("run \(run.id)", .bold)) of \(run.app): \(run.kind.rawValue) by \(run.by), \(run.createdAt.local)")
+            terminal.answer(
+                "\(terminal.painted("run \(run.id)", .bold)) of \(run.app): \(run.kind.rawValue) by \(run.by), \(run.createdAt.local)"
+            )
             terminal.answer("  \(run.revision.hex) \(subject)")
             if let reason = run.reason { terminal.answer("  reason: \(visibleLine(reason))") }
             for job in record.jobs {
@@ -286,7 +304,9 @@ struct LogCommand: AsyncParsableCommand {
         } else {
             record = try installation.ledger.runs(app: try options.appFilter(installation), limit: 1).first
         }
-        guard let record else { throw number.map(noSuchRun) ?? ShipitError(.unavailable, "there are no runs yet", hint: "git push") }
+        guard let record else {
+            throw number.map(noSuchRun) ?? ShipitError(.unavailable, "there are no runs yet", hint: "git push")
+        }
         Interruption.explain("run \(record.run.id) goes on; shipit log \(record.run.id) -f follows it")
         var shown: [String: UInt64] = [:]
         let watch = try LedgerWatch(installation)
@@ -300,7 +320,8 @@ struct LogCommand: AsyncParsableCommand {
 
     private func show(_ job: Job, _ shown: inout [String: UInt64], _ installation: Installation, _ terminal: Terminal) {
         // A job that has not begun has no log yet.
-        guard let file = try? FileHandle(forReadingFrom: URL(fileURLWithPath: installation.home.log(job.run, job.name))) else { return }
+        guard let file = try? FileHandle(forReadingFrom: URL(fileURLWithPath: installation.home.log(job.run, job.name)))
+        else { return }
         defer { try? file.close() }  // read only: nothing to lose
         if shown[job.name] == nil {
             terminal.answer(terminal.painted("== \(job.name)", .bold))

@@ -18,7 +18,8 @@ struct InitCommand: AsyncParsableCommand {
     @Option(name: .long, help: "The app's name (default: the repository's).") var app: String?
     @Option(name: .long, help: "Whose policy to begin with: \(Templates.names.joined(separator: ", ")).")
     var template = "static"
-    @Option(name: .long, help: "The folder of the targets (default: /srv/APP for root, else ~/APP).") var targets: String?
+    @Option(name: .long, help: "The folder of the targets (default: /srv/APP for root, else ~/APP).") var targets:
+        String?
 
     func run() async throws {
         let terminal = Terminal()
@@ -94,7 +95,8 @@ struct AppsCommand: ParsableCommand {
         } else {
             var table = Table("APP", "REPOSITORY", "ENVIRONMENTS")
             for app in apps {
-                table.add(app.name, app.pipeline.repository, app.pipeline.environments.map(\.name).joined(separator: " → "))
+                table.add(
+                    app.name, app.pipeline.repository, app.pipeline.environments.map(\.name).joined(separator: " → "))
             }
             if table.isEmpty, problems.isEmpty {
                 terminal.say("there are no apps yet; shipit init REPOSITORY makes the first")

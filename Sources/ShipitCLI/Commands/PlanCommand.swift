@@ -26,16 +26,23 @@ struct PlanCommand: ParsableCommand {
     private static func show(_ plan: PlanReport, _ terminal: Terminal) {
         let promotion = plan.promotion
         let from = promotion.live.map { $0.revision.abbreviated() } ?? "nothing"
-        terminal.answer(terminal.painted("\(promotion.environment): \(from) → \(promotion.revision.abbreviated())", .bold))
+        terminal.answer(
+            terminal.painted("\(promotion.environment): \(from) → \(promotion.revision.abbreviated())", .bold))
         if promotion.live?.revision == promotion.revision { terminal.answer("  the same revision, deployed again") }
-        list("commits", plan.commits.map { "\($0.id.abbreviated()) \(visibleLine($0.summary)) (\(visibleLine($0.author.name)))" }, terminal)
+        list(
+            "commits",
+            plan.commits.map { "\($0.id.abbreviated()) \(visibleLine($0.summary)) (\(visibleLine($0.author.name)))" },
+            terminal)
         if !plan.commitsAreComplete { terminal.answer("    and more: the history is longer or cut off") }
-        list("commits that are live and would not be any more", plan.lost.map { "\($0.id.abbreviated()) \(visibleLine($0.summary))" }, terminal)
+        list(
+            "commits that are live and would not be any more",
+            plan.lost.map { "\($0.id.abbreviated()) \(visibleLine($0.summary))" }, terminal)
         if !plan.authors.isEmpty { terminal.answer("  authors: \(plan.authors.joined(separator: ", "))") }
         list("files", plan.changes.map { "\(sign($0.kind)) \(visible($0.path))" }, terminal)
         list("hook scripts that change", plan.changedScripts, terminal)
         list("releases that will be removed", plan.removed, terminal)
-        terminal.answer("  artifact: \(size(promotion.artifact.size)), sha256 \("\(promotion.artifact.digest)".prefix(12))")
+        terminal.answer(
+            "  artifact: \(size(promotion.artifact.size)), sha256 \("\(promotion.artifact.digest)".prefix(12))")
         terminal.say("next: shipit promote \(promotion.revision.abbreviated()) --to \(promotion.environment)")
     }
 
@@ -71,7 +78,8 @@ struct PlanCommand: ParsableCommand {
             "run": JSON(promotion.waiting?.run), "commits": commits(plan.commits),
             "complete": .bool(plan.commitsAreComplete), "lost": commits(plan.lost),
             "authors": .array(plan.authors.map(JSON.string)),
-            "files": .array(plan.changes.map { ["path": .string(visible($0.path)), "change": .string($0.kind.rawValue)] }),
+            "files": .array(
+                plan.changes.map { ["path": .string(visible($0.path)), "change": .string($0.kind.rawValue)] }),
             "scripts": .array(plan.changedScripts.map(JSON.string)),
             "removed": .array(plan.removed.map(JSON.string)),
         ]

@@ -96,7 +96,8 @@ struct RollbackCommand: AsyncParsableCommand {
         let revision = try to.map { try named($0, installation, app) }
         let rollback = try Rollback.choose(installation, app, environment, to: revision)
         Terminal().say(
-            "\(rollback.environment): from \(rollback.from.revision.abbreviated()) back to \(rollback.to.revision.abbreviated())")
+            "\(rollback.environment): from \(rollback.from.revision.abbreviated()) back to \(rollback.to.revision.abbreviated())"
+        )
         let run = try rollback.perform(installation, app, reason: reason)
         try await follow(run, installation, detach: following.detach)
     }
@@ -159,16 +160,22 @@ struct CancelCommand: AsyncParsableCommand {
         // The outcome that was asked for is "cancelled", so that is success here.
         _ = try await Follower(installation: installation, terminal: terminal).follow([id])
         let status = try installation.ledger.run(id)?.status ?? .errored
-        if status != .cancelled { throw Ending(status: 1, message: "run \(id) \(status.rawValue) before it could be cancelled") }
+        if status != .cancelled {
+            throw Ending(status: 1, message: "run \(id) \(status.rawValue) before it could be cancelled")
+        }
     }
 
     private func theOnlyOne(_ installation: Installation) throws -> Int64 {
         let app = try options.chosenApp(installation)
-        let open = try installation.ledger.openRuns(app: app.name).filter { $0.status == .running || $0.status == .queued }
+        let open = try installation.ledger.openRuns(app: app.name).filter {
+            $0.status == .running || $0.status == .queued
+        }
         guard open.count == 1 else {
             throw ShipitError(
                 open.isEmpty ? .unavailable : .usage,
-                open.isEmpty ? "nothing is under way" : "several runs are under way: \(open.map { "\($0.run.id)" }.joined(separator: ", "))",
+                open.isEmpty
+                    ? "nothing is under way"
+                    : "several runs are under way: \(open.map { "\($0.run.id)" }.joined(separator: ", "))",
                 hint: open.isEmpty ? "shipit runs lists what was" : "shipit cancel RUN")
         }
         return open[0].run.id
@@ -188,15 +195,24 @@ struct RetryCommand: AsyncParsableCommand {
         let installation = try options.installation()
         let app = try options.chosenApp(installation)
         let record: RunRecord?
-        if let number { record = try installation.ledger.run(number) } else { record = try installation.ledger.runs(app: app.name, limit: 1).first }
-        guard let record else { throw number.map(noSuchRun) ?? ShipitError(.unavailable, "there are no runs yet", hint: "git push") }
+        if let number {
+            record = try installation.ledger.run(number)
+        } else {
+            record = try installation.ledger.runs(app: app.name, limit: 1).first
+        }
+        guard let record else {
+            throw number.map(noSuchRun) ?? ShipitError(.unavailable, "there are no runs yet", hint: "git push")
+        }
         guard let job = record.jobs.last, [.failed, .errored, .cancelled].contains(job.status) else {
             throw ShipitError(
                 .unavailable, "run \(record.run.id) \(record.status.rawValue): there is nothing to retry",
                 hint: "shipit start \(record.run.revision.abbreviated()) runs the pipeline again")
         }
-        if job.kind == .deploy, let hold = try installation.ledger.environment(record.run.app, job.name).hold, hold.kind == .hold {
-            throw ShipitError(.busy, "\(job.name) is held by \(hold.by): \(hold.reason)", hint: "shipit unhold \(job.name)")
+        if job.kind == .deploy, let hold = try installation.ledger.environment(record.run.app, job.name).hold,
+            hold.kind == .hold
+        {
+            throw ShipitError(
+                .busy, "\(job.name) is held by \(hold.by): \(hold.reason)", hint: "shipit unhold \(job.name)")
         }
         let policy = try installation.app(record.run.app).policy
         let cursor = try installation.ledger.lastEvent()
@@ -216,7 +232,8 @@ struct HoldCommand: ParsableCommand {
 
     @Argument(help: "The environment.") var environment: String
     @Option(name: .long, help: "Why; whoever is refused reads it.") var reason: String
-    @Option(name: .long, help: "When it ends by itself: 30m, 2h, 3d, or a date and time such as 2026-12-01T08:00.") var until: String?
+    @Option(name: .long, help: "When it ends by itself: 30m, 2h, 3d, or a date and time such as 2026-12-01T08:00.")
+    var until: String?
     @OptionGroup var options: Options
 
     func run() throws {
@@ -227,7 +244,9 @@ struct HoldCommand: ParsableCommand {
         let hold = Hold(
             kind: .hold, reason: visibleLine(reason), by: installation.person, since: .now, until: end)
         try installation.ledger.hold(app.name, environment.name, hold)
-        Terminal().say("\(environment.name) of \(app.name) is held\(end.map { " until \($0.local)" } ?? ""); shipit unhold \(environment.name) lifts it")
+        Terminal().say(
+            "\(environment.name) of \(app.name) is held\(end.map { " until \($0.local)" } ?? ""); shipit unhold \(environment.name) lifts it"
+        )
     }
 
     private static func time(_ text: String) throws -> Timestamp {
@@ -236,7 +255,10 @@ struct HoldCommand: ParsableCommand {
         if let duration = Duration(text: text) {
             time = Timestamp(milliseconds: now.milliseconds + Int64(duration.inSeconds * 1000))
         } else {
-            for format in ["yyyy-MM-dd'T'HH:mm:ssXXXXX", "yyyy-MM-dd'T'HH:mmXXXXX", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd'T'HH:mm", "yyyy-MM-dd HH:mm", "yyyy-MM-dd"] {
+            for format in [
+                "yyyy-MM-dd'T'HH:mm:ssXXXXX", "yyyy-MM-dd'T'HH:mmXXXXX", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd'T'HH:mm",
+                "yyyy-MM-dd HH:mm", "yyyy-MM-dd",
+            ] {
                 let formatter = DateFormatter()
                 formatter.locale = Locale(identifier: "en_US_POSIX")
                 formatter.dateFormat = format
@@ -249,7 +271,9 @@ struct HoldCommand: ParsableCommand {
         guard let time else {
             throw ShipitError(.usage, "--until \(visibleLine(text)) is no time", hint: "2h, or 2026-12-01T08:00")
         }
-        guard time > now else { throw ShipitError(.usage, "--until \(visibleLine(text)) is over already", hint: "a time to come") }
+        guard time > now else {
+            throw ShipitError(.usage, "--until \(visibleLine(text)) is over already", hint: "a time to come")
+        }
         return time
     }
 }
@@ -288,7 +312,8 @@ func named(_ text: String, _ installation: Installation, _ app: App) throws -> R
 extension App {
     /// The branch that `start` means: the first plain name among the triggers, else what HEAD names.
     func defaultBranch() throws -> String {
-        for glob in pipeline.triggers.flatMap(\.include) where !glob.pattern.contains(where: { $0 == "*" || $0 == "?" }) {
+        for glob in pipeline.triggers.flatMap(\.include) where !glob.pattern.contains(where: { $0 == "*" || $0 == "?" })
+        {
             return glob.pattern
         }
         guard let head = try repository().head else {

@@ -45,7 +45,9 @@ private struct AppStatus {
     init(_ installation: Installation, _ app: App) throws {
         self.installation = installation
         self.app = app
-        environments = try app.pipeline.environments.map { ($0, try installation.ledger.environment(app.name, $0.name)) }
+        environments = try app.pipeline.environments.map {
+            ($0, try installation.ledger.environment(app.name, $0.name))
+        }
         runs = try installation.ledger.openRuns(app: app.name)
     }
 
@@ -67,7 +69,8 @@ private struct AppStatus {
         for (policy, state) in environments {
             if let live = state.live {
                 table.add(
-                    "  \(policy.name)", live.revision.abbreviated(), live.release.map { "\($0)" } ?? "", (live.endedAt ?? live.createdAt).local,
+                    "  \(policy.name)", live.revision.abbreviated(), live.release.map { "\($0)" } ?? "",
+                    (live.endedAt ?? live.createdAt).local,
                     live.by, Subjects.of(live.revision, in: installation, app.name) ?? "")
             } else {
                 table.add("  \(policy.name)", "-", "", "", "", "nothing yet")
@@ -76,19 +79,22 @@ private struct AppStatus {
         terminal.answer(table.text)
         for (policy, state) in environments {
             if let live = state.live, live.status != .succeeded {
-                terminal.answer("  \(policy.name): \(terminal.painted(live.status)) and left as it is: \(live.reason ?? "")")
+                terminal.answer(
+                    "  \(policy.name): \(terminal.painted(live.status)) and left as it is: \(live.reason ?? "")")
             }
             if let hold = state.hold {
                 let until = hold.until.map { " until \($0.local)" } ?? ""
                 let what = hold.kind == .hold ? "held" : "no automatic promotion"
-                terminal.answer("  \(policy.name): \(terminal.painted(what, .yellow))\(until), \(hold.by): \(hold.reason)")
+                terminal.answer(
+                    "  \(policy.name): \(terminal.painted(what, .yellow))\(until), \(hold.by): \(hold.reason)")
             }
         }
         for record in runs {
             guard let job = record.jobs.last else { continue }
             let reason = job.reason.map { ": \($0)" } ?? ""
             terminal.answer(
-                "  run \(record.run.id) \(record.run.revision.abbreviated()): \(job.name) \(terminal.painted(job.status))\(reason)")
+                "  run \(record.run.id) \(record.run.revision.abbreviated()): \(job.name) \(terminal.painted(job.status))\(reason)"
+            )
             if job.status == .waiting { terminal.answer("    \(command(record, job))") }
         }
     }
@@ -104,7 +110,10 @@ private struct AppStatus {
     private func json(_ policy: EnvironmentPolicy, _ state: EnvironmentState) -> JSON {
         var waits: JSON = .null
         if let (record, job) = waiting(policy.name) {
-            waits = ["for": .string(job.waits?.rawValue ?? ""), "run": JSON(record.run.id), "command": .string(command(record, job))]
+            waits = [
+                "for": .string(job.waits?.rawValue ?? ""), "run": JSON(record.run.id),
+                "command": .string(command(record, job)),
+            ]
         }
         var held: JSON = .null
         if let hold = state.hold {
@@ -114,7 +123,8 @@ private struct AppStatus {
             ]
         }
         return [
-            "name": .string(policy.name), "live": Self.json(state.live), "previous": Self.json(state.previous), "held": held,
+            "name": .string(policy.name), "live": Self.json(state.live), "previous": Self.json(state.previous),
+            "held": held,
             "waiting": waits,
             "targets": .array(
                 policy.targets.map { path in
@@ -137,7 +147,8 @@ private struct AppStatus {
     private static func json(_ deployment: Deployment?) -> JSON {
         guard let deployment else { return .null }
         return [
-            "revision": JSON(deployment.revision), "release": JSON(deployment.release), "deployment": JSON(deployment.id),
+            "revision": JSON(deployment.revision), "release": JSON(deployment.release),
+            "deployment": JSON(deployment.id),
             "at": JSON(deployment.endedAt ?? deployment.createdAt),
         ]
     }
@@ -146,7 +157,8 @@ private struct AppStatus {
 extension RunRecord {
     var json: JSON {
         [
-            "run": JSON(run.id), "kind": .string(run.kind.rawValue), "app": .string(run.app), "revision": JSON(run.revision),
+            "run": JSON(run.id), "kind": .string(run.kind.rawValue), "app": .string(run.app),
+            "revision": JSON(run.revision),
             "reference": JSON(run.reference), "status": .string(status.rawValue), "reason": JSON(reason),
             "by": .string(run.by), "at": JSON(run.createdAt),
             "jobs": .array(

@@ -8,7 +8,8 @@ import UnixSignals
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "serve", abstract: "The long-lived worker: takes pushes in and carries jobs out until it is stopped.",
+        commandName: "serve",
+        abstract: "The long-lived worker: takes pushes in and carries jobs out until it is stopped.",
         discussion: """
             Not needed: a worker starts by itself when there is work. Serving saves its start, and notices references that
             moved without their hook. TERM stops it in order: builds begin again later, deployments come to their end.
@@ -51,7 +52,8 @@ private func runWorker(_ installation: Installation, stay: Worker.Stay, _ logger
     let worker = try Worker(installation, stay: stay, logger: logger)
     let configuration = ServiceGroupConfiguration(
         services: [.init(service: worker, successTerminationBehavior: .gracefullyShutdownGroup)],
-        gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "shipit.lifecycle") { _ in SwiftLogNoOpLogHandler() })
+        gracefulShutdownSignals: [.sigterm, .sigint],
+        logger: Logger(label: "shipit.lifecycle") { _ in SwiftLogNoOpLogHandler() })
     try await ServiceGroup(configuration: configuration).run()
 }
 
@@ -62,11 +64,12 @@ private struct OperatorLog: LogHandler {
     let descriptor: Int32
 
     init(file: String?) {
-        descriptor = file.map { path in
-            var status = stat()
-            let isLarge = stat(path, &status) == 0 && status.st_size > 1 << 20
-            return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (isLarge ? O_TRUNC : 0), 0o600)
-        } ?? STDERR_FILENO
+        descriptor =
+            file.map { path in
+                var status = stat()
+                let isLarge = stat(path, &status) == 0 && status.st_size > 1 << 20
+                return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (isLarge ? O_TRUNC : 0), 0o600)
+            } ?? STDERR_FILENO
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -84,7 +87,8 @@ private struct OperatorLog: LogHandler {
 
 /// What the hook becomes: shows the pusher what becomes of a push. Not in the help, since people have no use for it.
 struct FollowCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "follow", abstract: "Follow a push.", shouldDisplay: false)
+    static let configuration = CommandConfiguration(
+        commandName: "follow", abstract: "Follow a push.", shouldDisplay: false)
 
     @Option(name: .long) var push: String
 
@@ -133,7 +137,9 @@ struct FollowCommand: AsyncParsableCommand {
                 try WorkerStarter.startIfNeeded(installation, program: OwnProgram.path)
             }
             if time > .seconds(60) {
-                throw ShipitError(.busy, "no worker took the push in within a minute; it stays queued", hint: "shipit doctor, then shipit work")
+                throw ShipitError(
+                    .busy, "no worker took the push in within a minute; it stays queued",
+                    hint: "shipit doctor, then shipit work")
             }
             await watch.wait(.milliseconds(500))
         }

@@ -24,7 +24,9 @@ struct Follower {
             let records = try runs.compactMap { try installation.ledger.run($0) }
             for event in try installation.ledger.events(after: cursor) {
                 cursor = event.id
-                guard let run = event.run, runs.contains(run), Self.isWorthALine(event, first: number == 0) else { continue }
+                guard let run = event.run, runs.contains(run), Self.isWorthALine(event, first: number == 0) else {
+                    continue
+                }
                 number += 1
                 line(number, ContinuousClock.now - began, event)
             }
@@ -52,7 +54,10 @@ struct Follower {
         guard let record = try installation.ledger.run(id) else { return }
         let run = record.run
         var what = "run \(run.id) of \(run.app): \(run.kind.rawValue) \(run.revision.abbreviated())"
-        if let reference = run.reference { what = "run \(run.id) of \(run.app): \(ReferenceName(escaped: reference).short) at \(run.revision.abbreviated())" }
+        if let reference = run.reference {
+            what =
+                "run \(run.id) of \(run.app): \(ReferenceName(escaped: reference).short) at \(run.revision.abbreviated())"
+        }
         if let subject = Subjects.of(run.revision, in: installation, run.app) { what += " \(subject)" }
         terminal.say(prefix + what)
     }
@@ -78,10 +83,13 @@ struct Follower {
             }
             return 0
         default:
-            terminal.say("\(prefix)error: run \(run.id) \(record.status.rawValue): \(job.name): \(job.reason ?? "no reason was recorded")")
+            terminal.say(
+                "\(prefix)error: run \(run.id) \(record.status.rawValue): \(job.name): \(job.reason ?? "no reason was recorded")"
+            )
             if record.status == .failed || record.status == .errored {
                 try showEnd(of: job)
-                terminal.say("\(prefix)  hint: shipit log \(run.id) shows all of it; shipit retry \(run.id) tries again")
+                terminal.say(
+                    "\(prefix)  hint: shipit log \(run.id) shows all of it; shipit retry \(run.id) tries again")
             }
             switch record.status {
             case .errored: return 2
