@@ -225,11 +225,10 @@ import Testing
 @Suite struct JSONShapeTests {
     private func keys(_ value: Any?) -> Set<String> { Set((value as? [String: Any])?.keys.map { $0 } ?? []) }
 
-    private static let time = try! NSRegularExpression(pattern: #"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"#)
-
     private func isTime(_ value: Any?) -> Bool {
         guard let text = value as? String else { return false }
-        return Self.time.firstMatch(in: text, range: NSRange(text.startIndex..., in: text)) != nil
+        let pattern = #"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"#
+        return text.range(of: pattern, options: .regularExpression) != nil
     }
 
     @Test func `status has the documented names, and null where there is nothing`() async throws {

@@ -46,7 +46,7 @@ struct TemplateApp: Sendable {
         let revision = try await shell("git -C ~/clone rev-parse HEAD").filter { !$0.isWhitespace }
         let said = try await shell("git -C ~/clone push --quiet origin main 2>&1")
         let log = try? await shell("shipit log")
-        #expect(said.contains("staging live at \(revision.prefix(7))"), "\(said)\n\(log ?? "no log")")
+        #expect(said.contains("staging is live at \(revision.prefix(7))"), "\(said)\n\(log ?? "no log")")
         return revision
     }
 

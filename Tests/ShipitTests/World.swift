@@ -256,7 +256,7 @@ final class Child: Sendable {
     init(_ words: [String], in folder: String, _ variables: [String: String], input: String, scratch: String) {
         let name = "\(scratch)/.child-\(UUID().uuidString)"
         files = ["\(name).in", "\(name).out", "\(name).err"]
-        FileManager.default.createFile(atPath: files[0], contents: Data(input.utf8))
+        _ = FileManager.default.createFile(atPath: files[0], contents: Data(input.utf8))
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }

@@ -27,7 +27,9 @@ final class BlobReadAhead: Sendable {
 
     init(_ ids: [ObjectID], in path: String) {
         for _ in 0..<Self.count { free.signal() }
-        DispatchQueue.global().async { self.read(ids, path) }
+        if !OwnThread.start({ self.read(ids, path) }) {
+            _ = put(.failure(ShipitError(.failure, "could not start a thread to read the repository")))
+        }
     }
 
     /// The next blob in the order of the ids; waits for it.

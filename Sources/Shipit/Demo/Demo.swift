@@ -112,7 +112,7 @@ public struct Demo: Sendable {
         try await stage.shell("git add --all && git commit --quiet --message '\(subject)'")
         let revision = try await stage.head()
         stage.why(mustFail ? "The push is fine; what becomes of it is not." : "The pusher sees what becomes of it.")
-        let verdict = mustFail ? "stays at" : "staging live at \(revision.abbreviated)"
+        let verdict = mustFail ? "stays at" : "staging is live at \(revision.abbreviated)"
         try await stage.shell("git push origin main", says: verdict)
         return revision
     }

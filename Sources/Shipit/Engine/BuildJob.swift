@@ -10,7 +10,7 @@ struct BuildJob: Sendable {
     let policy: Policy
     let log: LogFile
     /// Why builds cannot be enclosed on this machine, found out once by the worker.
-    let sandboxObstacle: String?
+    let sandboxObstacle: @Sendable () async -> String?
 
     enum Result: Sendable {
         case made(Artifact)
@@ -73,6 +73,7 @@ struct BuildJob: Sendable {
         _ spec: Buildspec, digest: Digest, _ aside: String, _ store: ArtifactStore, _ cancellation: Cancellation
     ) async throws -> Result {
         let wanted = policy.pipeline.build.sandbox
+        let sandboxObstacle = wanted == .off ? nil : await sandboxObstacle()
         if wanted == .required, let sandboxObstacle {
             throw ShipitError(.failure, "builds must be enclosed, and \(sandboxObstacle)", hint: "shipit doctor")
         }

@@ -208,7 +208,7 @@ public final class Worker: Service {
             } else {
                 let build = BuildJob(
                     installation: installation, job: job, run: run, policy: policy, log: log,
-                    sandboxObstacle: await obstacle.found())
+                    sandboxObstacle: { await obstacle.found() })
                 try await finish(try await build.perform(cancellation), job, policy, log, began)
             }
         } catch is CancellationError {

@@ -1,5 +1,4 @@
 import CLinux
-import Dispatch
 import Glibc
 import Subprocess
 import Synchronization
@@ -166,20 +165,6 @@ final class StopSignal: Sendable {
     func raise() {
         var one: UInt64 = 1
         _ = write(descriptor, &one, 8)
-    }
-}
-
-/// Runs work that blocks on a thread of its own, since there are as few cooperative threads as cores.
-func onThread<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
-    await withCheckedContinuation { continuation in
-        DispatchQueue.global().async { continuation.resume(returning: work()) }
-    }
-}
-
-/// The same for work that can fail.
-func onThread<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
-    try await withCheckedThrowingContinuation { continuation in
-        DispatchQueue.global().async { continuation.resume(with: Result { try work() }) }
     }
 }
 

@@ -5,7 +5,7 @@ extension Ledger {
     /// The deployment ended well: the environment's state, the next job and the events in one transaction.
     public func finishDeployment(_ job: Job, _ deployment: Deployment, duration: Duration, policy: Policy) throws {
         try write { db in
-            let what = deployment.kind == .rollback ? "back at" : "live at"
+            let what = deployment.kind == .rollback ? "is back at" : "is live at"
             let words = "\(job.name) \(what) \(deployment.revision.abbreviated()) after \(duration.spoken)"
             guard try db.end(job, Ending(.succeeded, duration: duration), saying: words) else { return }
             let environment = deployment.environment

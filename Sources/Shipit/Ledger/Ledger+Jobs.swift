@@ -165,7 +165,7 @@ extension Ledger {
 
     /// A job ended in any way but a build's success or a deployment's.
     public func end(_ job: Job, as ending: Ending) throws {
-        try write { try $0.end(job, ending) }
+        _ = try write { try $0.end(job, ending) }
     }
 
     // MARK: What people do to jobs
