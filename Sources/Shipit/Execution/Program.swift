@@ -170,16 +170,18 @@ final class StopSignal: Sendable {
 }
 
 /// Runs work that blocks on a thread of its own, since there are as few cooperative threads as cores.
+///
+/// A queue for each call: the global queue has as few threads too, and adds one to those that block only once a second.
 func onThread<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
     await withCheckedContinuation { continuation in
-        DispatchQueue.global().async { continuation.resume(returning: work()) }
+        DispatchQueue(label: "shipit.blocking").async { continuation.resume(returning: work()) }
     }
 }
 
 /// The same for work that can fail.
 func onThread<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
     try await withCheckedThrowingContinuation { continuation in
-        DispatchQueue.global().async { continuation.resume(with: Result { try work() }) }
+        DispatchQueue(label: "shipit.blocking").async { continuation.resume(with: Result { try work() }) }
     }
 }
 

@@ -21,13 +21,14 @@ struct Follower {
         var shown = Set<Int64>()
         for run in runs where shown.insert(run).inserted { try introduce(run) }
         while true {
+            // First the runs, then the events: what ended a run is among the events that are read after it.
+            let records = try runs.compactMap { try installation.ledger.run($0) }
             for event in try installation.ledger.events(after: cursor) {
                 cursor = event.id
                 guard let run = event.run, runs.contains(run), event.kind != .runCreated else { continue }
                 number += 1
                 line(number, ContinuousClock.now - began, event)
             }
-            let records = try runs.compactMap { try installation.ledger.run($0) }
             if records.allSatisfy({ Self.isOver($0) }) {
                 return try records.map { try conclude($0, known) }.max() ?? 0
             }
