@@ -15,7 +15,8 @@ final class BlobStream {
         }
         let arguments = [
             "git", "--no-replace-objects", "--git-dir=\(gitDirectory)", "-c", "core.bigFileThreshold=1m",
-            "cat-file", "--batch",
+            // A pack is mapped by and by, not whole: a mapped page counts as memory as long as it is mapped.
+            "-c", "core.packedGitWindowSize=1m", "-c", "core.packedGitLimit=8m", "cat-file", "--batch",
         ]
         let (number, process) = Self.spawn(arguments, socket: sockets[1])
         close(sockets[1])

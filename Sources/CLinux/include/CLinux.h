@@ -72,6 +72,12 @@ static inline int64_t linux_nanoseconds(clockid_t clock) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* When a file was last written, in seconds since 1970; 0 when it is not there. */
+static inline int64_t linux_modified_seconds(const char *path) {
+    struct stat status;
+    return lstat(path, &status) == 0 ? (int64_t)status.st_mtim.tv_sec : 0;
+}
+
 static const uint64_t LINUX_RESOLVE_BENEATH = RESOLVE_BENEATH;
 static const uint64_t LINUX_RESOLVE_NO_SYMLINKS = RESOLVE_NO_SYMLINKS;
 static const uint64_t LINUX_RESOLVE_NO_MAGICLINKS = RESOLVE_NO_MAGICLINKS;

@@ -1,10 +1,17 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// Waits for something to happen in a home: a push in the spool, a commit to the ledger by anybody, or a wake from within.
 final class Watch: Sendable {
     private let notify: Int32
     private let signal: StopSignal
+    /// How many looks there were since the last sign of a change.
+    private let looks = Mutex(0)
+
+    /// A commit can be read a little after the write that wakes us, and that it can be read gives no sign of its own:
+    /// so whoever waits looks again after these milliseconds.
+    private static let again: [Int32] = [2, 5, 10, 20, 50, 100, 200]
 
     init(_ home: Home) throws {
         signal = try StopSignal()
@@ -28,17 +35,28 @@ final class Watch: Sendable {
     /// Returns when something happened, or after `limit`.
     func wait(_ limit: Duration) async {
         let (notify, signal) = (notify, signal.descriptor)
-        let milliseconds = Int32(clamping: Int64((limit.inSeconds * 1000).rounded(.up)))
+        let look = looks.withLock { looks in
+            defer { looks += 1 }
+            return looks
+        }
+        var milliseconds = Int32(clamping: Int64((limit.inSeconds * 1000).rounded(.up)))
+        if Self.again.indices.contains(look) { milliseconds = min(milliseconds, Self.again[look]) }
+        let isChanged = await Self.poll(notify, signal, max(0, milliseconds))
+        if isChanged { looks.withLock { $0 = 0 } }
+    }
+
+    private static func poll(_ notify: Int32, _ signal: Int32, _ milliseconds: Int32) async -> Bool {
         await onThread {
             var polls = [
                 pollfd(fd: notify, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: signal, events: Int16(POLLIN), revents: 0),
             ]
-            guard poll(&polls, 2, max(0, milliseconds)) > 0 else { return }
+            guard Glibc.poll(&polls, 2, milliseconds) > 0 else { return false }
             var buffer = [UInt8](repeating: 0, count: 8192)
             while read(notify, &buffer, buffer.count) > 0 {}
             var count: UInt64 = 0
             _ = read(signal, &count, 8)
+            return true
         }
     }
 }

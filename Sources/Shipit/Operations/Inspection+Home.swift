@@ -74,8 +74,8 @@ extension Inspection {
         let spool = installation.home.spool
         for name in FileSystem.names(in: spool) {
             let path = "\(spool)/\(name)"
-            guard let status = FileSystem.linkStatus(path) else { continue }
-            let age = time(nil) - status.st_mtim.tv_sec
+            guard FileSystem.linkStatus(path) != nil else { continue }
+            let age = time(nil) - Int(linux_modified_seconds(path))
             if name.hasPrefix(".unreadable-") {
                 find(
                     .spoolUnreadable, .warning, at: path, "a push that could not be read was put aside",
