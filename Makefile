@@ -24,6 +24,7 @@ test: ## run all tests
 	swift test --skip-build
 
 bench: release ## measure, and print the figures that the README quotes
+	$(SETUP) test
 	scripts/bench
 
 release: ## build for release, with the Swift library linked in
