@@ -24,6 +24,7 @@ test: ## run all tests
 	swift test --skip-build
 
 bench: release ## measure, and print the figures that the README quotes
+	$(SETUP) test
 	scripts/bench
 
 release: ## build for release, with the Swift library linked in
@@ -40,7 +41,8 @@ uninstall: ## remove what install put there
 
 lint: ## what swift format and sh have to say
 	swift format lint --strict --parallel --recursive Package.swift Plugins Sources Tests templates
-	for script in scripts/* .ci/run; do bash -n $$script || exit; done
+	for script in scripts/setup scripts/install .ci/run; do bash -n $$script || exit; done
+	python3 -c "compile(open('scripts/bench').read(), 'scripts/bench', 'exec')"
 	for script in hooks/* templates/*/repository/scripts/*; do sh -n $$script || exit; done
 
 clean: ## remove what was built
