@@ -81,7 +81,11 @@ struct BuildJob: Sendable {
         if wanted == .auto, let sandboxObstacle { log.say("the build is NOT enclosed: \(sandboxObstacle)") }
 
         let workspace = Workspace(path: installation.home.workspace(job))
-        defer { Workspaces.remove(workspace.path) }
+        defer {
+            Workspaces.remove(workspace.path)
+            // Only when no other build works there, and never the home's own.
+            if installation.home.work.hasPrefix("/var/tmp/") { rmdir(installation.home.work) }
+        }
         let commit = try await onThread { try makeWorkspace(workspace) }
         try Failpoint.buildExported.reach()
         let command = driver(
@@ -163,6 +167,7 @@ struct BuildJob: Sendable {
 
     private func makeWorkspace(_ workspace: Workspace) throws -> Commit {
         let user = Sandbox.buildUser
+        try installation.home.prepareWork()
         Workspaces.remove(workspace.path)
         for path in [workspace.path, workspace.source, workspace.control, workspace.home, workspace.temporary] {
             let directory = try Directory(creating: path, mode: 0o700)

@@ -33,7 +33,29 @@ public struct Home: Hashable, Sendable {
     public var spool: String { "\(path)/spool" }
     public var workerLock: String { "\(path)/worker.lock" }
     public var workerLog: String { "\(path)/worker.log" }
-    public var work: String { "\(path)/work" }
+    /// Where builds work. Builds of a root-owned shipit run as somebody else, who must be able to come here: below a
+    /// folder that is closed to others, such as /root, they work in /var/tmp instead.
+    public var work: String {
+        if geteuid() != 0 || isOpenToOthers { return "\(path)/work" }
+        return "/var/tmp/shipit-work-\(Digest.of(Array(path.utf8)).description.prefix(16))"
+    }
+
+    private var isOpenToOthers: Bool {
+        var folder = path
+        while let slash = folder.lastIndex(of: "/") {
+            if let status = FileSystem.status(folder), status.st_mode & 0o001 == 0 { return false }
+            folder = String(folder[..<slash])
+        }
+        return true
+    }
+
+    /// Makes the folder in which builds work; one that somebody else made in our place is refused.
+    func prepareWork() throws {
+        try makeFolder(work, 0o711)
+        guard let status = FileSystem.linkStatus(work), status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(),
+            status.st_mode & 0o022 == 0
+        else { throw ShipitError(.failure, "\(work) is not ours alone", hint: "remove it") }
+    }
     public var apps: String { "\(path)/apps" }
     /// Its presence says that systemd watches the spool, so that the hook starts nothing.
     public var systemdMarker: String { "\(path)/systemd" }
@@ -58,7 +80,7 @@ public struct Home: Hashable, Sendable {
         try makeFolder(path, 0o711, parents: true)
         try checkOwner()
         for folder in [apps, "\(path)/artifacts", "\(path)/runs"] { try makeFolder(folder, 0o700) }
-        try makeFolder(work, 0o711)
+        try makeFolder("\(path)/work", 0o711)
         if !FileSystem.exists(spool) { try makeFolder(spool, 0o700) }
     }
 
