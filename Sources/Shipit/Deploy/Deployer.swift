@@ -34,7 +34,11 @@ struct Deployer: Sendable {
         do {
             for stage in stages { try await bringLive(stage, cancellation) }
             // Lost to a power cut before the ledger knows: then it is put back and done again.
-            for stage in stages { try stage.target.write(result(stage, .succeeded), sync: false) }
+            for stage in stages {
+                let began = try stage.target.result(of: plan.deployment) ?? result(stage, .began)
+                try stage.target.write(began.with(.succeeded), sync: plan.kind == .reactivate)
+                try stage.target.pruneResults()
+            }
             try Failpoint.deployResultWritten.reach()
         } catch {
             throw await afterFailure(failure(error), stages)
@@ -93,7 +97,7 @@ struct Deployer: Sendable {
                 appspec: prepared.appspec)
             let events: [LifecycleEvent] =
                 plan.kind == .install
-                ? [.beforeInstall, .afterInstall, .applicationStart, .validateService]
+                ? LifecycleEvent.allCases
                 : [.applicationStart, .validateService]
             try hooks.check(release, events)
             let stage = Stage(target: target, release: release, previous: try previous(target, hooks), hooks: hooks)
@@ -152,8 +156,11 @@ struct Deployer: Sendable {
     }
 
     private func result(_ stage: Stage, _ state: TargetResult.State) -> TargetResult {
-        TargetResult(
-            deployment: plan.deployment, token: plan.token, state: state, from: stage.previous?.name, to: plan.release)
+        // An interrupted rollback may have left `current` at its own goal; where it came from the ledger knows.
+        let live = stage.previous?.name
+        let from = plan.kind == .reactivate ? plan.previousRelease ?? live : live
+        return TargetResult(
+            deployment: plan.deployment, token: plan.token, state: state, from: from, to: plan.release)
     }
 
     private func failure(_ error: any Error) -> DeploymentFailure {
@@ -229,6 +236,7 @@ struct Deployer: Sendable {
         try Failpoint.recoveryBegan.reach()
         if results.count == plan.targets.count, results.allSatisfy({ $0.state == .succeeded }) { return true }
         ProcessSweep.end(marked: plan.mark)
+        ProcessSweep.end(marked: plan.backMark)
         for target in targets.reversed() { try await putBack(target) }
         return false
     }
@@ -252,7 +260,8 @@ struct Deployer: Sendable {
         }
         ProcessSweep.end(marked: plan.mark)
         let wasSwitched = try target.live() != began.from
-        if let from = began.from { try announce("putting back \(from)") }
+        // A locked ledger must not keep the old release from coming back.
+        if let from = began.from { try? announce("putting back \(from)") }
         if wasSwitched {
             try target.switchCurrent(to: began.from)
             log.say("\(target.path)/current is back at \(began.from ?? "nothing")")

@@ -32,7 +32,12 @@ struct HookRunner: Sendable {
         if scripts.isEmpty && server == nil { return false }
         try began()
         log.say("lifecycle event \(event.rawValue)")
-        try announce("\(event.rawValue) on \(target)")
+        if isPuttingBack {
+            // A locked ledger must not keep the old release from coming back.
+            try? announce("\(event.rawValue) on \(target)")
+        } else {
+            try announce("\(event.rawValue) on \(target)")
+        }
         for (index, script) in scripts.enumerated() {
             let call = Call(
                 path: "\(release.bundle)/\(script.location)", name: script.location, event: event, number: index,
@@ -42,7 +47,7 @@ struct HookRunner: Sendable {
         if let server {
             let call = Call(
                 path: server, name: "the server's \(event.fileName)", event: event, number: scripts.count,
-                limit: .seconds(plan.hookTimeout), user: nil)
+                limit: .seconds(plan.hookTimeout), user: nil, isServer: true)
             try await run(call, release, cancellation)
         }
         return true
@@ -55,6 +60,7 @@ struct HookRunner: Sendable {
         let number: Int
         let limit: Duration
         let user: User?
+        var isServer = false
     }
 
     /// A release with what its hook scripts need.
@@ -126,6 +132,7 @@ struct HookRunner: Sendable {
         environment["LOGNAME"] = account?.name ?? ""
         environment.merge(plan.variables) { $1 }
         environment.merge(variables(call.event, release)) { $1 }
+        if !call.isServer, access(call.path, X_OK) != 0 { chmod(call.path, 0o755) }
         let (program, arguments) = try interpreter(call.path, call.name)
         let mark = "\(isPuttingBack ? plan.backMark : plan.mark).\(call.event.rawValue).\(call.number)"
         let command = Command(

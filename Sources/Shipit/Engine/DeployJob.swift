@@ -66,7 +66,9 @@ struct DeployJob: Sendable {
     }
 
     /// The plan, from the policy that the job was made under and from what the ledger knows.
-    func plan() throws -> DeploymentPlan {
+    ///
+    /// `puttingBack`: variables that cannot be read are left out rather than keep the old release from coming back.
+    func plan(puttingBack: Bool = false) throws -> DeploymentPlan {
         guard let environment = policy.pipeline.environment(job.name) else {
             throw ShipitError(.configuration, "the policy of run \(run.id) has no environment \(job.name)")
         }
@@ -79,7 +81,14 @@ struct DeployJob: Sendable {
         let place = DeploymentPlan.ArtifactPlace(
             tarball: "\(store)/\(artifact.file)",
             description: "\(store)/\(artifact.file.dropLast(".tar.zst".count)).json", digest: artifact.digest)
-        let file = try installation.environmentFile(run.app, job.name)
+        let file: EnvironmentFile
+        do {
+            file = try installation.environmentFile(run.app, job.name)
+        } catch {
+            guard puttingBack else { throw error }
+            log.say("the variables are left out: \(error)")
+            file = EnvironmentFile()
+        }
         var hooks: [LifecycleEvent: String] = [:]
         for event in LifecycleEvent.allCases where FileSystem.exists(home.hook(run.app, event)) {
             hooks[event] = home.hook(run.app, event)

@@ -51,13 +51,21 @@ final class Intaking {
             return
         }
         pending.sort { ($0.push.receivedAtNanoseconds, $0.id) < ($1.push.receivedAtNanoseconds, $1.id) }
-        let (apps, problems) = installation.apps()
+        let (all, problems) = installation.apps()
+        let apps = try all.filter { try installation.ledger.hasApp($0.name) }
         for problem in problems { log("an app is left out: \(problem)") }
+        var trouble: (any Error)?
         while let next = try choose(from: pending, apps) {
             let (id, push, uid) = pending.remove(at: next)
-            try takeIn(id, push, uid, apps, problems)
-            gaps[id] = nil
+            do {
+                try takeIn(id, push, uid, apps, problems)
+                gaps[id] = nil
+            } catch {
+                // It stays in the spool for the next round; the pushes to other apps must not wait for it.
+                trouble = error
+            }
         }
+        if let trouble { throw trouble }
     }
 
     /// The first push whose old values are what is known; else the oldest whose patience is over.
@@ -180,39 +188,44 @@ final class Intaking {
     func compare() throws {
         let now = ContinuousClock.now
         var still: [Unexplained: ContinuousClock.Instant] = [:]
-        for app in installation.apps().apps {
-            let repository: Repository
+        for app in installation.apps().apps where try installation.ledger.hasApp(app.name) {
             do {
-                repository = try app.repository()
+                try compare(app, now, &still)
             } catch {
+                // Trouble with one repository must not hide the moves in the others.
                 log("\(app.name): \(error)")
-                continue
-            }
-            let known = try installation.ledger.references(of: app.name)
-            var present: [String: ObjectID] = [:]
-            for (name, id) in try repository.references(under: "refs/heads/") where app.pipeline.ships(name.bytes) {
-                present[name.text] = id
-            }
-            for (name, id) in present where known[name] != id {
-                let moved = Unexplained(app: app.name, reference: name, value: id.hex)
-                let since = unexplained[moved] ?? now
-                if now - since >= Self.comparePatience {
-                    try takeInMove(app, name, from: known[name], to: id)
-                } else {
-                    still[moved] = since
-                }
-            }
-            for (name, last) in known where present[name] == nil {
-                let moved = Unexplained(app: app.name, reference: name, value: "deleted")
-                let since = unexplained[moved] ?? now
-                if now - since >= Self.comparePatience {
-                    try takeInMove(app, name, from: last, to: nil)
-                } else {
-                    still[moved] = since
-                }
             }
         }
         unexplained = still
+    }
+
+    private func compare(
+        _ app: App, _ now: ContinuousClock.Instant, _ still: inout [Unexplained: ContinuousClock.Instant]
+    ) throws {
+        let repository = try app.repository()
+        let known = try installation.ledger.references(of: app.name)
+        var present: [String: ObjectID] = [:]
+        for (name, id) in try repository.references(under: "refs/heads/") where app.pipeline.ships(name.bytes) {
+            present[name.text] = id
+        }
+        for (name, id) in present where known[name] != id {
+            let moved = Unexplained(app: app.name, reference: name, value: id.hex)
+            let since = unexplained[moved] ?? now
+            if now - since >= Self.comparePatience {
+                try takeInMove(app, name, from: known[name], to: id)
+            } else {
+                still[moved] = since
+            }
+        }
+        for (name, last) in known where present[name] == nil {
+            let moved = Unexplained(app: app.name, reference: name, value: "deleted")
+            let since = unexplained[moved] ?? now
+            if now - since >= Self.comparePatience {
+                try takeInMove(app, name, from: last, to: nil)
+            } else {
+                still[moved] = since
+            }
+        }
     }
 
     private func takeInMove(_ app: App, _ name: String, from old: ObjectID?, to new: ObjectID?) throws {

@@ -2,6 +2,7 @@ import ArtifactKit
 import Glibc
 public import Logging
 public import ServiceLifecycle
+import Spool
 import Synchronization
 
 /// Takes pushes in, takes jobs, and carries them out; at most one per home.
@@ -94,15 +95,22 @@ public final class Worker: Service {
         for left in Workspaces.sweep(installation.home.work) {
             logger.warning("a workspace could not be removed: \(left)")
         }
-        try await Recovery(installation: installation, worker: id, logger: logger).run()
-        if followsDeath {
-            for app in installation.apps().apps {
-                await tidyUp(app.name, "its worker died") { $0.pipeline.environments }
-            }
+        do {
+            try SpoolFile.removeLeftovers(in: installation.home.spool, olderThan: 3600)
+        } catch {
+            logger.warning("what killed hooks left stays in the spool: \(error)")
         }
         let obstacle = SandboxObstacle()
         let intaking = Intaking(installation) { logger.info("\($0)") }
         try await withThrowingDiscardingTaskGroup { group in
+            // From a task of its own: a worker that recovers, tidies up or stops is alive too.
+            group.addTask { [self] in await beat(id) }
+            try await Recovery(installation: installation, worker: id, logger: logger).run()
+            if followsDeath {
+                for app in installation.apps().apps {
+                    await tidyUp(app.name, "its worker died") { $0.pipeline.environments }
+                }
+            }
             var rhythm = Rhythm()
             while true {
                 let stopping = isStopping.withLock { $0 }
@@ -118,8 +126,14 @@ public final class Worker: Service {
                 let isBusy = running.withLock { !$0.isEmpty }
                 if stopping, !isBusy { break }
                 if stay == .untilIdle, !isBusy, rhythm.trouble == nil, !intaking.isWaiting, !hasWork { break }
-                await watch.wait(rhythm.pause(isWaiting: intaking.isWaiting, isServing: stay == .always))
+                if let trouble = rhythm.trouble, !stopping {
+                    // Not the watch: what is written to the log about the trouble would end its wait at once.
+                    try? await Task.sleep(for: .milliseconds(min(10_000, 250 * trouble)))  // cut short: look again
+                } else {
+                    await watch.wait(rhythm.pause(isWaiting: intaking.isWaiting))
+                }
             }
+            group.cancelAll()
         }
         do {
             try installation.ledger.removeWorker(id)
@@ -130,15 +144,22 @@ public final class Worker: Service {
         _ = consume lock
     }
 
+    /// Says that this worker lives, until the task is cancelled.
+    private func beat(_ id: Int64) async {
+        while !Task.isCancelled {
+            // A beat that cannot be written is followed by another before anybody takes this worker for dead.
+            try? installation.ledger.beat(worker: id, at: Boot.milliseconds)
+            try? await Task.sleep(for: .seconds(10))  // cut short when the worker ends
+        }
+    }
+
     /// When what is due again.
     private struct Rhythm {
-        var lastBeat = ContinuousClock.now
         var lastComparison: ContinuousClock.Instant?
         var nextHold: Timestamp?
         var trouble: Int?
 
-        func pause(isWaiting: Bool, isServing: Bool) -> Duration {
-            if let trouble { return .seconds(min(10, trouble)) }
+        func pause(isWaiting: Bool) -> Duration {
             if isWaiting { return .milliseconds(200) }
             var pause: Duration = .seconds(10)
             if let nextHold {
@@ -152,12 +173,9 @@ public final class Worker: Service {
         _ id: Int64, _ intaking: Intaking, _ rhythm: inout Rhythm, start: (Job, Deployment?) -> Void
     ) throws {
         let now = ContinuousClock.now
-        if now - rhythm.lastBeat > .seconds(10) {
-            try installation.ledger.beat(worker: id, at: Boot.milliseconds)
-            rhythm.lastBeat = now
-        }
         rhythm.nextHold = try installation.ledger.liftHoldsThatAreOver()
-        try intaking.takeInSpool()
+        // What cannot be taken in now must not hold up what was taken in before.
+        let intake = Result { try intaking.takeInSpool() }
         let due = rhythm.lastComparison.map { now - $0 >= (intaking.isWaiting ? .seconds(1) : .seconds(30)) } ?? true
         if due {
             try intaking.compare()
@@ -171,6 +189,7 @@ public final class Worker: Service {
         for job in Schedule().next(open, tidying: tidying) where running.withLock({ $0[job.id] }) == nil {
             if let taken = try installation.ledger.take(job, worker: id) { start(taken.job, taken.deployment) }
         }
+        try intake.get()
     }
 
     private func start(
@@ -264,7 +283,7 @@ public final class Worker: Service {
                 return
             } catch {
                 logger.error("run \(job.run): the ending of \(job.name) could not be recorded: \(error)")
-                if attempt > 60 || isStopping.withLock({ $0 }) { return }
+                if isStopping.withLock({ $0 }) { return }
                 // Sleeping is cut short when the worker stops; the next one recovers the job.
                 try? await Task.sleep(for: .seconds(min(attempt, 10)))
             }

@@ -58,7 +58,7 @@ extension Ledger {
     }
 
     /// Newest first; all environments when none is named.
-    public func deployments(app: String?, environment: String? = nil, limit: Int = 1000) throws -> [Deployment] {
+    public func deployments(app: String?, environment: String? = nil, limit: Int = .max) throws -> [Deployment] {
         try read { db in
             try Deployment.fetchAll(
                 db,
@@ -158,11 +158,11 @@ extension Ledger {
 }
 
 extension Database {
-    /// The deployment's row: made once for a job, with a new token for every attempt.
     fileprivate func makeSureOfEnvironment(_ app: String, _ name: String) throws {
         try execute(sql: "INSERT OR IGNORE INTO environment (app, name) VALUES (?, ?)", arguments: [app, name])
     }
 
+    /// The deployment's row: made once for a job, with a new token for every attempt.
     func beginDeployment(_ job: Job) throws -> Deployment? {
         try makeSureOfEnvironment(job.app, job.name)
         try execute(sql: "UPDATE fence SET token = token + 1")
@@ -172,6 +172,14 @@ extension Database {
         }
         let existing = try Deployment.fetchOne(self, sql: "SELECT * FROM deployment WHERE job = ?", arguments: [job.id])
         if let existing {
+            let live = try Int64.fetchOne(
+                self, sql: "SELECT live FROM environment WHERE app = ? AND name = ?", arguments: [job.app, job.name])
+            if live == existing.id, existing.kind == .deploy {
+                // Its failed release was left live: what is live is never written into, so this is a new one.
+                let release = try nextRelease(job)
+                try execute(
+                    sql: "UPDATE deployment SET release = ? WHERE id = ?", arguments: [release, existing.id])
+            }
             try execute(
                 sql: """
                     UPDATE deployment SET status = 'running', reason = NULL, token = ?, ended_at = NULL, duration = NULL,
@@ -180,14 +188,7 @@ extension Database {
         } else {
             let run = try Run.fetchOne(self, sql: "SELECT * FROM run WHERE id = ?", arguments: [job.run])
             var release = target?.release
-            if job.backTo == nil {
-                try execute(
-                    sql: "UPDATE environment SET last_release = last_release + 1 WHERE app = ? AND name = ?",
-                    arguments: [job.app, job.name])
-                release = try Int.fetchOne(
-                    self, sql: "SELECT last_release FROM environment WHERE app = ? AND name = ?",
-                    arguments: [job.app, job.name])
-            }
+            if job.backTo == nil { release = try nextRelease(job) }
             try execute(
                 sql: """
                     INSERT INTO deployment
@@ -202,6 +203,16 @@ extension Database {
                 ])
         }
         return try Deployment.fetchOne(self, sql: "SELECT * FROM deployment WHERE job = ?", arguments: [job.id])
+    }
+
+    /// Numbers of releases only grow, and are never given out twice.
+    private func nextRelease(_ job: Job) throws -> Int? {
+        try execute(
+            sql: "UPDATE environment SET last_release = last_release + 1 WHERE app = ? AND name = ?",
+            arguments: [job.app, job.name])
+        return try Int.fetchOne(
+            self, sql: "SELECT last_release FROM environment WHERE app = ? AND name = ?",
+            arguments: [job.app, job.name])
     }
 
     func environmentState(_ app: String, _ name: String) throws -> EnvironmentState {

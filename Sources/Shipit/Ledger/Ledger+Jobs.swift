@@ -137,6 +137,12 @@ extension Ledger {
     func finishBuild(_ job: Job, artifact: Int64, duration: Duration, policy: Policy) throws {
         try write { db in
             try db.execute(sql: "UPDATE job SET artifact = ? WHERE id = ?", arguments: [artifact, job.id])
+            let by = try String.fetchOne(db, sql: "SELECT cancelled_by FROM job WHERE id = ?", arguments: [job.id])
+            if let by {
+                // It came to its end before it could be stopped; what was asked for is that the run goes no further.
+                try db.end(job, Ending(.cancelled, "cancelled by \(by)", duration: duration))
+                return
+            }
             let words = "build succeeded after \(duration.spoken)"
             guard try db.end(job, Ending(.succeeded, duration: duration), saying: words) else { return }
             if let first = policy.pipeline.environments.first {

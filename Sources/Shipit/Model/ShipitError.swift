@@ -46,5 +46,8 @@ func systemReason(_ code: Int32) -> String {
 
 extension String {
     /// `No space left on device` reads as part of a sentence: `no space left on device`.
-    var lowercasedFirst: String { prefix(1).lowercased() + dropFirst() }
+    /// `FOREIGN KEY` stays as it is.
+    var lowercasedFirst: String {
+        dropFirst().first?.isUppercase == true ? self : prefix(1).lowercased() + dropFirst()
+    }
 }

@@ -248,6 +248,11 @@ public struct Setup: Sendable {
             try repository.config("core.sharedRepository").map { !["", "0", "false", "umask"].contains($0) } ?? false
         guard shared || status.st_uid != geteuid() else { return }
         let spool = installation.home.spool
+        if let there = FileSystem.status(spool), there.st_uid != geteuid(), there.st_uid != status.st_uid {
+            let owner = User.named(by: there.st_uid)?.name ?? "uid \(there.st_uid)"
+            say("warning: \(spool) serves the repositories of \(owner); pushes of others are found by comparing")
+            return
+        }
         guard chown(spool, status.st_uid == geteuid() ? geteuid() : status.st_uid, status.st_gid) == 0 || !shared else {
             say("warning: the group of \(repository.path) could not be given \(spool); only its owner can push")
             return

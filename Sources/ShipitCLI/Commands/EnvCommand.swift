@@ -99,7 +99,11 @@ struct EnvSet: ParsableCommand {
             throw ShipitError(.usage, "the secret is not text of at most 64 KiB")
         }
         let value = text.hasSuffix("\n") ? String(text.dropLast()) : text
-        guard !value.isEmpty else { throw ShipitError(.usage, "standard input held no value") }
+        guard value.utf8.count >= 4 else {
+            throw ShipitError(
+                .usage, "the secret has \(value.utf8.count) bytes; one of fewer than 4 cannot be hidden in a log",
+                hint: "a longer secret, or a variable: shipit env set ENVIRONMENT NAME=VALUE")
+        }
         return value
     }
 }

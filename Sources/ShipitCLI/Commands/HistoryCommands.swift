@@ -328,8 +328,8 @@ struct LogCommand: AsyncParsableCommand {
             shown[job.name] = 0
         }
         try? file.seek(toOffset: shown[job.name] ?? 0)  // a log that shrank is read from wherever that is
-        while let data = try? file.read(upToCount: 64 << 10), !data.isEmpty {
-            // Whole lines only; the rest comes with the next look.
+        while let data = try? file.read(upToCount: 1 << 20), !data.isEmpty {
+            // Whole lines only, and no line is as long as this; the rest comes with the next look.
             guard let end = data.lastIndex(of: UInt8(ascii: "\n")) else { return }
             let lines = data[...end]
             shown[job.name, default: 0] += UInt64(lines.count)
