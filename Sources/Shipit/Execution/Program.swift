@@ -38,7 +38,7 @@ public enum Program {
                     let watch: @Sendable (pid_t) async -> Supervisor.Report = { pid in
                         await onThread {
                             Supervisor(
-                                pid: pid, output: pipe.readEnd, stop: stop.descriptor, deadline: began + limit,
+                                pid: pid, output: pipe.readEnd, stop: stop.descriptor, deadline: .now + limit,
                                 mark: command.mark, sink: output
                             ).watch()
                         }
