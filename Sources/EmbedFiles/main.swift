@@ -94,6 +94,7 @@ do {
     let text = Data(source(embedded).utf8)
     let output = URL(filePath: arguments[0])
     // Written only if it differs, or every build would compile it. What cannot be read is not there yet.
+    // A file that cannot be read is written anew, and then its error is told.
     if (try? Data(contentsOf: output)) != text {
         try text.write(to: output, options: .atomic)
     }

@@ -52,6 +52,7 @@ struct FollowOption: ParsableArguments {
 /// This program's own absolute path.
 enum OwnProgram {
     static var path: String {
+        // Without /proc the name that we were called by is the best there is.
         (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
     }
 }

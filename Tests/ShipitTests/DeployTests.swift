@@ -210,7 +210,7 @@ extension World {
         let world = try await World()
         let push = try await world.ship(world.hooks(runas: "no-such-user")).result
         #expect(
-            push.stderr.contains(" wants to run as no-such-user, who does not exist here"),
+            push.stderr.contains("hooks/ApplicationStop wants to run as no-such-user, who does not exist here"),
             "\(push.stderr)")
         #expect(push.stderr.contains("run 1 errored"))
         #expect(world.trace == "")

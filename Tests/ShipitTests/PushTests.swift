@@ -26,7 +26,7 @@ private let unenclosed = "build: {sandbox: off}"
         let short = revision.prefix(7)
         #expect(
             push.stderr.contains("remote: shipit: run 1 of blog: main at \(short) second thoughts"), "\(push.stderr)")
-        #expect(push.stderr.contains("  staging is live at \(short) after "))
+        #expect(push.stderr.contains("s  staging is live at \(short) after "))
         #expect(push.stderr.contains("remote: shipit: run 1 waits: production, for promotion; shipit promote"))
         #expect(push.stderr.contains("remote: shipit: next: shipit plan, then shipit promote"))
         #expect(world.current() == "two\n")

@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// Starts a worker that outlives the command that needs one, unless somebody works already or systemd watches.
+/// Starts a worker that outlives the command that needs one, unless somebody works already.
 public enum WorkerStarter {
     /// `program`: shipit's own absolute path. Does nothing when there is nothing to do.
     public static func startIfNeeded(_ installation: Installation, program: String) throws {

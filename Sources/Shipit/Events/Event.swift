@@ -1,7 +1,6 @@
 /// Something that happened, for people: the one stream that terminals, pages and notifiers read.
 public struct Event: Hashable, Sendable, Codable {
     public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
-        case pushReceived = "push.received"
         case pushIgnored = "push.ignored"
         case runCreated = "run.created"
         case jobQueued = "job.queued"

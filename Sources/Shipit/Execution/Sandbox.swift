@@ -69,7 +69,7 @@ struct Sandbox: Hashable, Sendable {
         ]
         do {
             let (exit, text) = try await Program.output(
-                of: Command(program, arguments, as: user), within: .seconds(10), limit: 4096)
+                of: Command(program, arguments, as: user), limit: 4096)
             if exit.isSuccess { return nil }
             let reason = text.split(separator: "\n").last.map { visibleLine($0) } ?? exit.description
             return "bubblewrap does not work here: \(reason)"
