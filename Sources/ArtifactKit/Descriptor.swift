@@ -66,7 +66,7 @@ final class Descriptor {
         defer { buffer.deallocate() }
         var size: Int64 = 0
         while true {
-            let count = retrying { read(number, buffer.baseAddress, buffer.count) }
+            let count = retrying { Glibc.read(number, buffer.baseAddress, buffer.count) }
             guard count >= 0 else { throw ArtifactError(errno: errno, what: what, path: path()) }
             guard count > 0 else { return size }
             size += Int64(count)

@@ -58,8 +58,10 @@ func makeFolder(_ name: UnsafePointer<CChar>, in folder: Int32, mode: UInt16) th
 }
 
 /// Makes an empty file that nothing can have planted.
-func makeFile(_ name: UnsafePointer<CChar>, in folder: Int32, mode: UInt16) throws(SystemFailure) -> Descriptor {
-    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+func makeFile(
+    _ name: UnsafePointer<CChar>, in folder: Int32, mode: UInt16, access: Int32 = O_WRONLY
+) throws(SystemFailure) -> Descriptor {
+    let flags = access | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
     let number = retrying { openat(folder, name, flags, 0o600) }
     guard number >= 0 else { throw SystemFailure(number: errno) }
     let file = Descriptor(number)

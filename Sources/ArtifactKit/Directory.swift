@@ -29,6 +29,13 @@ public final class Directory {
         self.handle = handle
     }
 
+    /// The same folder with a descriptor of its own, for another thread.
+    convenience init(sharing descriptor: Int32) throws {
+        let number = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard number >= 0 else { throw ArtifactError(errno: errno, what: "open", path: "a folder again") }
+        self.init(Descriptor(number))
+    }
+
     public var descriptor: Int32 { handle.number }
 
     /// Where the folder is now, for messages only: it may be elsewhere in a moment.

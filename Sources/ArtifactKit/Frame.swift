@@ -1,9 +1,12 @@
-/// A piece of a tarball's file that is decompressed on its own and holds some entries whole.
+/// A piece of a tarball's file that is decompressed on its own; it holds one section of the manifest.
 public struct Frame: Hashable, Sendable, Codable {
-    /// Into the manifest's entries; the frame's entries end where the next frame's begin.
-    public let firstEntry: Int
     /// Where it begins in the file.
     public let offset: Int64
     /// Compressed.
     public let size: Int64
+
+    public init(offset: Int64, size: Int64) {
+        self.offset = offset
+        self.size = size
+    }
 }

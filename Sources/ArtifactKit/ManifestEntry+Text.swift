@@ -20,7 +20,7 @@ extension ManifestEntry {
 
     private static let escapedToo: Set<UInt8> = [UInt8(ascii: "%"), UInt8(ascii: ">")]
 
-    private static func escape(_ name: [UInt8]) -> String {
+    static func escape(_ name: [UInt8]) -> String {
         escaped(name, also: escapedToo) { byte, text in
             text.append("%")
             text.append(hexadecimalDigits[Int(byte >> 4)])
@@ -28,7 +28,7 @@ extension ManifestEntry {
         }
     }
 
-    private static func parse(_ line: UnsafeRawBufferPointer) -> ManifestEntry? {
+    static func parse(_ line: UnsafeRawBufferPointer) -> ManifestEntry? {
         var rest = line[...]
         guard let form = word(&rest), form.count == 1 else { return nil }
         switch form[form.startIndex] {
@@ -55,16 +55,36 @@ extension ManifestEntry {
         }
     }
 
-    private typealias Bytes = Slice<UnsafeRawBufferPointer>
+    /// Only what it is and the name as it is written, which is much faster than all of it.
+    static func scan(_ line: UnsafeRawBufferPointer) -> (kind: EntryKind, name: Bytes)? {
+        var rest = line[...]
+        guard let form = word(&rest), form.count == 1 else { return nil }
+        switch form[form.startIndex] {
+        case UInt8(ascii: "f"):
+            guard word(&rest) != nil, word(&rest) != nil, word(&rest) != nil else { return nil }
+            return (.file, rest)
+        case UInt8(ascii: "d"):
+            guard word(&rest) != nil else { return nil }
+            return (.directory, rest)
+        case UInt8(ascii: "l"):
+            guard let bracket = rest.firstIndex(of: UInt8(ascii: ">")), bracket - rest.startIndex >= 2 else {
+                return nil
+            }
+            return (.link, rest[..<(bracket - 2)])
+        default: return nil
+        }
+    }
 
-    private static func word(_ rest: inout Bytes) -> Bytes? {
+    typealias Bytes = Slice<UnsafeRawBufferPointer>
+
+    static func word(_ rest: inout Bytes) -> Bytes? {
         guard let space = rest.firstIndex(of: UInt8(ascii: " ")) else { return nil }
         defer { rest = rest[(space + 1)...] }
         return rest[..<space]
     }
 
     /// Without sign, spaces or leading zeros, so that a number has one form.
-    private static func number(_ digits: Bytes, base: Int64 = 10) -> Int64? {
+    static func number(_ digits: Bytes, base: Int64 = 10) -> Int64? {
         guard let first = digits.first, first != UInt8(ascii: "0") || digits.count == 1 else { return nil }
         var number: Int64 = 0
         for digit in digits {
@@ -77,7 +97,7 @@ extension ManifestEntry {
         return number
     }
 
-    private static func unescape(_ name: Bytes) -> [UInt8]? {
+    static func unescape(_ name: Bytes) -> [UInt8]? {
         guard name.contains(where: { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: ">") || $0 < 0x20 || $0 >= 0x7f })
         else { return Array(name) }
         var bytes: [UInt8] = []

@@ -36,19 +36,22 @@ public enum TarballReader {
         return try Manifest(entries: entries)
     }
 
-    /// Visits the entries of one frame without reading the others; `entries` are those of the manifest that it holds.
+    /// Visits wanted entries of one frame; `entries` are those of the section that it holds.
     ///
     /// Each entry must be the listed one. The content is verified as it is read to its end, so keep it only then.
     public static func read(
-        _ frame: Frame, at path: String, entries: ArraySlice<ManifestEntry>,
+        _ frame: Frame, at path: String, entries: [ManifestEntry], wanted: (Int) -> Bool = { _ in true },
         _ visit: (ManifestEntry, Content) throws -> Void
     ) throws {
         let stream = try TarballStream(at: path, frame: frame)
-        var expected = entries
+        var place = 0
         while let entry = try stream.next() {
-            guard let listed = expected.popFirst(), listed.agrees(with: entry) else {
+            guard place < entries.count, entries[place].agrees(with: entry) else {
                 throw stream.difference("\(visible(entry.path)) is not what the manifest says")
             }
+            let listed = entries[place]
+            place += 1
+            guard wanted(place - 1) else { continue }
             try visit(listed) { consume in
                 let digest = try stream.readContent(consume)
                 guard digest == listed.digest else {
@@ -56,38 +59,7 @@ public enum TarballReader {
                 }
             }
         }
-        guard expected.isEmpty else { throw stream.difference("entries are missing") }
-    }
-}
-
-extension TarballReader {
-    /// Creates in an empty directory exactly what the manifest lists, from a tarball that has exactly this digest.
-    ///
-    /// Everything is verified in one pass, the digest last; on an error the caller removes the directory.
-    public static func extract(
-        at path: String, manifest: Manifest, digest: Digest, into directory: Directory
-    ) throws {
-        let stream = try TarballStream(at: path)
-        let tree = TreeFiller(directory)
-        var expected = manifest.entries[...]
-        while let entry = try stream.next() {
-            guard let listed = expected.popFirst(), listed.agrees(with: entry) else {
-                throw stream.difference("\(visible(entry.path)) is not what the manifest says")
-            }
-            switch entry.kind {
-            case .directory: try tree.makeDirectory(entry.path)
-            case .link: try tree.makeLink(entry.path, target: entry.link)
-            case .file:
-                let written = try tree.makeFile(entry.path, mode: entry.mode) { write in
-                    try stream.readContent(write)
-                }
-                guard written == listed.digest else {
-                    throw stream.difference("the content of \(visible(entry.path)) is not what the manifest says")
-                }
-            }
-        }
-        if let missing = expected.first { throw stream.difference("\(visible(missing.path)) is missing") }
-        try stream.expect(digest)
+        guard place == entries.count else { throw stream.difference("entries are missing") }
     }
 }
 

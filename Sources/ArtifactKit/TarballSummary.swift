@@ -1,10 +1,12 @@
-/// What a finished tarball contains and is.
+/// What a finished tarball is.
 public struct TarballSummary: Hashable, Sendable {
-    public let manifest: Manifest
     /// Of the tarball's file.
     public let digest: Digest
     /// Of the tarball's file.
     public let size: Int64
-    /// In order, and together the whole file.
+    /// One for each section of the manifest, in order; what follows the last is the tar's end.
     public let frames: [Frame]
+    /// Of what is in it.
+    public let manifest: Digest
+    public let entries: Int
 }

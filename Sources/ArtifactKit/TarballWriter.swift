@@ -2,27 +2,32 @@ import CLibarchive
 import Crypto
 import Glibc
 
-/// Writes a tarball whose bytes depend on nothing but its entries, the given time and the version of zstd.
+/// Writes a tarball whose bytes depend on nothing but its entries and the version of zstd.
 ///
 /// Entries come in manifest order, each after the directory it is in. The format is GNU's, which stores any name as it
-/// is and has no headers that vary. A writer that failed is of no more use, and whoever made it removes the file.
+/// is and has no headers that vary; the time in them is always the same, so that a frame stays the same from one commit
+/// to the next. A writer that failed is of no more use, and whoever made it removes the file.
 public final class TarballWriter {
-    /// A frame of this many bytes of tar is not added to; only a single entry can be larger.
-    private static let frameLimit: Int64 = 4 << 20
+    /// 1 January 1980, the earliest time that every archive format knows.
+    private static let time: time_t = 315_532_800
 
     private let file: TarballFile
     private let compressor: FrameCompressor
     private let archive: OpaquePointer
     private let entry: OpaquePointer
-    private var entries: [ManifestEntry] = []
+    private let manifest: ManifestWriter
+    private var rule = SectionRule()
+    private var count = 0
+    private var last: [UInt8]?
     private var frames: [Frame] = []
-    private var frameStart: (entry: Int, offset: Int64) = (0, 0)
+    private var frameStart: Int64 = 0
     private var directories: Set<ArraySlice<UInt8>> = []
     private var isUsable = true
     private var failure: (any Error)?
 
-    /// The file must not exist; it is made with mode 0600.
-    public init(at path: String, modificationTime: Int64, compressionLevel: Int = 3) throws {
+    /// The file must not exist; it is made with mode 0600. What is packed is listed in `manifest`.
+    public init(at path: String, listingIn manifest: FileWriter?, compressionLevel: Int = 3) throws {
+        self.manifest = ManifestWriter(manifest)
         file = try TarballFile(creating: path)
         compressor = FrameCompressor(file: file, level: compressionLevel)
         guard let archive = archive_write_new(), let entry = archive_entry_new() else {
@@ -30,8 +35,7 @@ public final class TarballWriter {
         }
         self.archive = archive
         self.entry = entry
-        // The years 1970 to 2242: what fits every tar's header. A commit may claim any time.
-        archive_entry_set_mtime(entry, time_t(min(max(modificationTime, 0), 0o77777777777)), 0)
+        archive_entry_set_mtime(entry, Self.time, 0)
         try check(archive_write_set_format_gnutar(archive))
         try check(archive_write_set_bytes_per_block(archive, 0))
         try check(
@@ -78,18 +82,41 @@ public final class TarballWriter {
                 try writeContent(bytes)
             }
             guard rest == 0 else { throw refusal(.differs, path, "it has \(size - rest) bytes instead of \(size)") }
-            entries.append(.file(path, executable: executable, size: size, digest: Digest(hash)))
+            try list(.file(path, executable: executable, size: size, digest: Digest(hash)))
         }
+    }
+
+    /// A section of another tarball, compressed as it is there; its bytes are not looked at.
+    public func add(_ section: Section, of other: TarballContent) throws {
+        guard isUsable else { throw finished }
+        isUsable = false
+        guard let frame = other.frame(of: section) else {
+            throw refusal(.notFound, section.firstPath, "its section is not in \(other.path)")
+        }
+        try endFrame()
+        rule = SectionRule()
+        rule.skip(section)
+        try other.copy(frame) { try file.write($0) }
+        frames.append(Frame(offset: frameStart, size: file.size - frameStart))
+        frameStart = file.size
+        try manifest.add(section, of: other.manifest)
+        let paths = try other.manifest.paths(in: section)
+        for case (let path, .directory) in paths { directories.insert(path[...]) }
+        last = paths.last?.path
+        count += section.count
+        isUsable = true
     }
 
     /// Ends the tarball and waits until its content is on the disk; its name needs a sync of its folder.
     public func finish() throws -> TarballSummary {
         guard isUsable else { throw finished }
         isUsable = false
-        try check(archive_write_close(archive))
         try endFrame()
-        let manifest = try Manifest(entries: entries)
-        return TarballSummary(manifest: manifest, digest: try file.finish(), size: file.size, frames: frames)
+        try check(archive_write_close(archive))
+        try compressor.endFrame()
+        let listed = try manifest.finish()
+        return TarballSummary(
+            digest: try file.finish(), size: file.size, frames: frames, manifest: listed, entries: count)
     }
 }
 
@@ -98,16 +125,16 @@ extension TarballWriter {
         guard isUsable else { throw finished }
         isUsable = false
         try entry.check()
-        if let last = entries.last, !last.path.precedes(entry.path) {
-            throw refusal(.disorder, entry.path, "it does not come after \(visible(last.path))")
+        if let last, !last.precedes(entry.path) {
+            throw refusal(.disorder, entry.path, "it does not come after \(visible(last))")
         }
         if let parent = entry.path.parent, !directories.contains(parent) {
             throw refusal(.disorder, entry.path, "its directory was not added before it")
         }
-        if compressor.frameSize > 0, compressor.frameSize + entry.size > Self.frameLimit { try endFrame() }
+        if rule.cuts(before: entry.path, size: entry.size) { try endFrame() }
         try body()
         try check(archive_write_finish_entry(archive))
-        if entry.kind != .file { entries.append(entry) }
+        if entry.kind != .file { try list(entry) }
         isUsable = true
     }
 
@@ -143,11 +170,17 @@ extension TarballWriter {
         }
     }
 
+    private func list(_ entry: ManifestEntry) throws {
+        try manifest.add(entry)
+        last = entry.path
+        count += 1
+    }
+
     private func endFrame() throws {
+        guard compressor.frameSize > 0 else { return }
         try compressor.endFrame()
-        frames.append(
-            Frame(firstEntry: frameStart.entry, offset: frameStart.offset, size: file.size - frameStart.offset))
-        frameStart = (entries.count, file.size)
+        frames.append(Frame(offset: frameStart, size: file.size - frameStart))
+        frameStart = file.size
     }
 
     private func check(_ result: Int32) throws {

@@ -11,6 +11,8 @@ struct ExportIgnore {
     private var levels: [Level] = []
     private var macros: [[UInt8]: [(name: [UInt8], state: AttributeFile.State)]] = [:]
     private let operation: String
+    /// No line so far could leave anything out.
+    private(set) var isIdle = true
 
     init(operation: String) { self.operation = operation }
 
@@ -20,6 +22,7 @@ struct ExportIgnore {
         let lines = file?.lines.filter { line in
             line.states.contains { $0.name == AttributeFile.exportIgnore || macros[$0.name] != nil }
         }
+        if lines?.isEmpty == false { isIdle = false }
         levels.append(Level(base: base, lines: lines ?? []))
     }
 

@@ -7,9 +7,11 @@ extension Repository {
     /// Like `git archive` it leaves out directories in which there is nothing but left-out directories. Hostile names,
     /// doubled entries and trees beyond the limits are refused as they are met, so entries visited before that are not
     /// to be trusted until the walk has returned. Attributes come from the commit alone, not from `info/attributes`.
+    /// Gives whether the commit has attributes that could leave something out.
+    @discardableResult
     public func walkTree(
         of commit: ObjectID, limits: TreeLimits = TreeLimits(), _ visit: (TreeEntry) throws -> Void
-    ) throws {
+    ) throws -> Bool {
         let operation = "read the tree of \(commit)"
         var budget = TreeBudget(limits, operation: operation)
         var ignored = ExportIgnore(operation: operation)
@@ -45,6 +47,7 @@ extension Repository {
             }
             if !isIgnored { try visit(found) }
         }
+        return !ignored.isIdle
     }
 
     /// The entry at one path of a commit, links not followed; the empty path is the root.

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// An open spool folder; every name in it is taken relative to the open descriptor and never followed.
@@ -13,19 +14,35 @@ final class SpoolFolder {
 
     deinit { close(descriptor) }
 
-    /// Readable by the folder's group whatever the pusher's umask, since the home's owner may be somebody else.
-    func writeDurably(_ bytes: [UInt8], to name: String) throws(SpoolError) {
-        let file = openat(descriptor, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o640)
+    /// Where it is: two folders of one device share a journal.
+    var device: UInt64 {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 ? UInt64(status.st_dev) : 0
+    }
+
+    /// A file without a name, where the file system has such, so that nothing is left of it if we die; else one that is
+    /// called `temporary`. Readable by the folder's group whatever the pusher's umask, since the home's owner may be
+    /// somebody else.
+    func make(_ bytes: [UInt8], temporary name: String) throws(SpoolError) -> (file: Int32, isNamed: Bool) {
+        var file = linux_open_unnamed(descriptor, 0o640)
+        let isNamed = file < 0
+        if isNamed {
+            file = openat(descriptor, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o640)
+        }
         guard file >= 0 else { throw failure("create", name) }
-        defer { close(file) }
         do throws(SpoolError) {
             try write(bytes, to: file, name)
             guard fchmod(file, 0o640) == 0 else { throw failure("set the mode of", name) }
-            guard fsync(file) == 0 else { throw failure("make durable", name) }
         } catch {
-            discard(name)
+            close(file)
+            if isNamed { discard(name) }
             throw error
         }
+        return (file, isNamed)
+    }
+
+    func link(_ file: Int32, as name: String) throws(SpoolError) {
+        guard linux_link_descriptor(file, descriptor, name) == 0 else { throw failure("name", name) }
     }
 
     func rename(_ name: String, to new: String) throws(SpoolError) {
@@ -118,7 +135,7 @@ final class SpoolFolder {
         return bytes
     }
 
-    private func failure(_ operation: String, _ name: String) -> SpoolError {
+    func failure(_ operation: String, _ name: String) -> SpoolError {
         .system(operation: operation, path: "\(path)/\(name)", code: errno)
     }
 }

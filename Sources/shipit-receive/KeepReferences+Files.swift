@@ -8,7 +8,15 @@ extension KeepReferences {
         for attempt in 1... {
             do throws(SystemError) {
                 let folder = try root.folder("shipit").folder("keep")
-                for id in ids { try folder.addFile(named: id, content: id + [UInt8(ascii: "\n")]) }
+                // All are written before the first is waited for.
+                var files: [(file: Int32, name: String)] = []
+                for id in ids {
+                    let name = String(decoding: id, as: UTF8.self)
+                    if let file = try folder.makeFile(named: name, content: id + [UInt8(ascii: "\n")]) {
+                        files.append((file, name))
+                    }
+                }
+                for (file, name) in files { try folder.name(file, name) }
                 return
             } catch {
                 guard error.code == ENOENT, attempt < 5 else { throw error }

@@ -28,9 +28,19 @@ struct Receiver {
         do {
             if let problem = input.problem { throw problem }
             let repository = try RepositoryFolder()
-            warnings += protect(input, in: repository)
-            let home = try ShipitHome(at: arguments.home)
-            let id = try queue(input, of: repository, in: home)
+            // Written first, so that one sync of the disk that both are on covers all.
+            let prepared = Result { () throws -> (ShipitHome, PreparedPush) in
+                let home = try ShipitHome(at: arguments.home)
+                return (home, try prepare(input, of: repository, in: home))
+            }
+            // A spool that cannot be written is reported once the push itself is safe.
+            let device = try? prepared.get().1.device
+            let sharesJournal = device.map(repository.sharesJournal) ?? false
+            warnings += protect(input, in: repository, sharesJournal)
+            try Failpoint.afterSync.reach()
+            let (home, push) = try prepared.get()
+            let id = try push.publish()
+            if sharesJournal { warnings += keep(repository) }
             warnings += startWorker(of: home)
             return .queued(id: id, home: home)
         } catch {
@@ -42,7 +52,7 @@ struct Receiver {
     }
 
     /// A push that could not be protected is still queued, and what went wrong is said afterwards.
-    private func protect(_ input: HookInput, in repository: RepositoryFolder) -> [String] {
+    private func protect(_ input: HookInput, in repository: RepositoryFolder, _ sharesJournal: Bool) -> [String] {
         var warnings: [String] = []
         do throws(SystemError) {
             try Failpoint.beforeKeep.reach()
@@ -52,15 +62,25 @@ struct Receiver {
         }
         do throws(SystemError) {
             try Failpoint.afterKeep.reach()
-            try repository.makeDurable()
+            try repository.makeDurable(input.updates, sharesJournal: sharesJournal)
         } catch {
             warnings.append("\(error); a power cut now could lose the push")
         }
         return warnings
     }
 
-    private func queue(_ input: HookInput, of repository: RepositoryFolder, in home: ShipitHome) throws -> String {
-        try Failpoint.afterSync.reach()
+    private func keep(_ repository: RepositoryFolder) -> [String] {
+        do throws(SystemError) {
+            try repository.syncKeepReferences()
+            return []
+        } catch {
+            return ["\(error); a power cut now could lose what keeps the push from git gc"]
+        }
+    }
+
+    private func prepare(
+        _ input: HookInput, of repository: RepositoryFolder, in home: ShipitHome
+    ) throws -> PreparedPush {
         let push = Push(
             repository: repository.path,
             receivedAtNanoseconds: linux_nanoseconds(CLOCK_REALTIME),
@@ -68,6 +88,8 @@ struct Receiver {
             claims: HookEnvironment.claims,
             options: HookEnvironment.options,
             updates: input.updates)
-        return try SpoolFile.write(push, into: home.spool)
+        let prepared = try SpoolFile.prepare(push, in: home.spool)
+        prepared.startWriting()
+        return prepared
     }
 }

@@ -31,21 +31,32 @@ final class SharedFolder {
         return SharedFolder(descriptor: try Self.open(name, in: descriptor), model: model)
     }
 
-    /// Adds a file that appears whole, durable before it has a name, and leaves nothing behind if we die.
-    func addFile(named name: [UInt8], content: [UInt8]) throws(SystemError) {
-        let text = String(decoding: name, as: UTF8.self)
-        guard faccessat(descriptor, text, F_OK, AT_SYMLINK_NOFOLLOW) != 0 else { return }
+    /// A file that has no name yet, so that nothing is left of it if we die; nil when there is one of that name.
+    func makeFile(named name: String, content: [UInt8]) throws(SystemError) -> Int32? {
+        guard faccessat(descriptor, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 else { return nil }
         let file = linux_open_unnamed(descriptor, 0o600)
         guard file >= 0 else { throw SystemError(operation: "make a reference", code: errno) }
-        defer { close(file) }
         guard write(file, content, content.count) == content.count else {
-            throw SystemError(operation: "write a reference", code: errno == 0 ? ENOSPC : errno)
+            let code = errno
+            close(file)
+            throw SystemError(operation: "write a reference", code: code == 0 ? ENOSPC : code)
         }
         adjust(file, mode: model.st_mode & 0o666)
+        _ = linux_start_writing(file)
+        return file
+    }
+
+    /// Gives a file its name once its content would survive a power cut, and closes it.
+    func name(_ file: Int32, _ name: String) throws(SystemError) {
+        defer { close(file) }
         guard fsync(file) == 0 else { throw SystemError(operation: "make a reference durable", code: errno) }
-        guard linux_link_descriptor(file, descriptor, text) == 0 || errno == EEXIST else {
+        guard linux_link_descriptor(file, descriptor, name) == 0 || errno == EEXIST else {
             throw SystemError(operation: "name a reference", code: errno)
         }
+    }
+
+    func sync() throws(SystemError) {
+        guard fsync(descriptor) == 0 else { throw SystemError(operation: "make references durable", code: errno) }
     }
 
     /// As git does it: best effort, since only an owner may.

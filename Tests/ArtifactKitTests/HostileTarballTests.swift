@@ -103,9 +103,11 @@ import Testing
         ]
         for (index, manifest) in manifests.enumerated() {
             let target = try scratch.folder("target\(index)")
-            #expect(throws: ArtifactError.self) {
-                try TarballReader.extract(at: scratch.path("t"), manifest: manifest, digest: digest, into: target)
-            }
+            do {
+                try ArtifactKitTests.extract(at: scratch.path("t"), manifest: manifest, digest: digest, into: target)
+                // Without a file nothing of the tarball is asked for.
+                #expect(manifest.entries.allSatisfy { $0.kind != .file })
+            } catch is ArtifactError {}
             for (name, kind) in try target.entries() {
                 #expect(manifest[name] != nil, "\(visible(name)) was made")
                 #expect(kind != .other)
@@ -127,7 +129,7 @@ import Testing
         let manifest = try TarballReader.list(at: scratch.path("t"))
         #expect(manifest.entries.map(\.path) == [bytes("new\nline \u{1b}[2J"), [0xff, 0x80, 0x5c]])
         let target = try scratch.folder("target")
-        try TarballReader.extract(at: scratch.path("t"), manifest: manifest, digest: digest, into: target)
+        try ArtifactKitTests.extract(at: scratch.path("t"), manifest: manifest, digest: digest, into: target)
         #expect(try listing(of: target) == manifest)
     }
 
@@ -141,7 +143,7 @@ import Testing
             count += 1
             let (manifest, target) = (try Manifest(entries: entries), try scratch.folder("\(count)"))
             return code {
-                try TarballReader.extract(at: scratch.path("t"), manifest: manifest, digest: digest, into: target)
+                try ArtifactKitTests.extract(at: scratch.path("t"), manifest: manifest, digest: digest, into: target)
             }
         }
         let entries = summary.manifest.entries

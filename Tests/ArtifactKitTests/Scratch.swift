@@ -4,6 +4,7 @@ import Dispatch
 import Foundation
 import Glibc
 import Synchronization
+import Testing
 
 /// A folder for one test, removed with everything in it when the test is over.
 final class Scratch {
@@ -60,20 +61,64 @@ func listing(of directory: Directory) throws -> Manifest {
     return try Manifest(entries: entries.sorted { $0.path.lexicographicallyPrecedes($1.path) })
 }
 
+/// A tarball that was packed, with its manifest in memory.
+struct Packed: Equatable {
+    let manifest: Manifest
+    let digest: Digest
+    let size: Int64
+    let frames: [Frame]
+}
+
+/// Packs what `add` adds; the manifest's file stands beside the tarball.
+func pack(to path: String, _ add: (TarballWriter) throws -> Void) throws -> Packed {
+    let slash = path.lastIndex(of: "/") ?? path.startIndex
+    let listing = try Directory(path: String(path[..<slash]))
+        .createFile(bytes("\(path[path.index(after: slash)...]).manifest"))
+    let writer = try TarballWriter(at: path, listingIn: listing)
+    try add(writer)
+    let summary = try writer.finish()
+    let file = try ManifestFile(at: "\(path).manifest")
+    #expect(file.digest == summary.manifest)
+    #expect(file.entryCount == summary.entries)
+    return Packed(
+        manifest: try file.load(), digest: summary.digest, size: summary.size, frames: summary.frames)
+}
+
 /// Packs everything below a directory.
-func pack(_ directory: Directory, to path: String, time: Int64 = 1_700_000_000) throws -> TarballSummary {
-    let writer = try TarballWriter(at: path, modificationTime: time)
-    for entry in try listing(of: directory).entries {
-        switch entry.kind {
-        case .directory: try writer.addDirectory(entry.path)
-        case .link: try writer.addLink(entry.path, target: entry.link)
-        case .file:
-            try writer.addFile(entry.path, executable: entry.mode == 0o755, size: entry.size) { sink in
-                try directory.readFile(entry.path, sink)
+func pack(_ directory: Directory, to path: String) throws -> Packed {
+    try pack(to: path) { writer in
+        for entry in try listing(of: directory).entries {
+            switch entry.kind {
+            case .directory: try writer.addDirectory(entry.path)
+            case .link: try writer.addLink(entry.path, target: entry.link)
+            case .file:
+                try writer.addFile(entry.path, executable: entry.mode == 0o755, size: entry.size) { sink in
+                    try directory.readFile(entry.path, sink)
+                }
             }
         }
     }
-    return try writer.finish()
+}
+
+/// A manifest in a file, which nobody finds any more.
+func file(of manifest: Manifest) throws -> ManifestFile {
+    let scratch = try Scratch()
+    let writer = ManifestWriter(try scratch.directory.createFile(bytes("m")))
+    for entry in manifest.entries { try writer.add(entry) }
+    _ = try writer.finish()
+    return try ManifestFile(at: scratch.path("m"))
+}
+
+/// Fills an empty directory as a deployment does; without frames the tarball is one.
+func extract(
+    at path: String, manifest: Manifest, frames: [Frame]? = nil, digest: Digest, into directory: Directory
+) throws {
+    let scratch = try Scratch()
+    let whole = [Frame(offset: 0, size: try Digest.ofFile(at: path).size)]
+    let tarball = try TarballContent(at: path, manifest: try file(of: manifest), frames: frames ?? whole)
+    try tarball.verify(digest)
+    let index = try TreeIndex(creating: bytes("index"), in: scratch.directory)
+    try TreePatch(directory, from: nil, to: tarball.manifest, owner: nil, index: index).apply(tarball)
 }
 
 /// A tree with everything that an artifact may have.

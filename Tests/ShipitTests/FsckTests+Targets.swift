@@ -41,7 +41,7 @@ extension FsckTests {
             symlink("/etc/hostname", "\($0.staging)/current/site/index.html")
         },
         .lasting("the manifest is gone", .manifestMissing) {
-            try $0.remove("\($0.staging)/.shipit/manifests/\(try $0.live()).json")
+            try $0.remove("\($0.staging)/.shipit/manifests/\(try $0.live()).manifest")
         },
         .mendable("the live release is gone", .targetLeftover, left: [.releaseMissing]) {
             try $0.remove("\($0.staging)/releases/\(try $0.live())")

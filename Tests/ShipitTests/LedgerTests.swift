@@ -64,10 +64,10 @@ private final class Book: Sendable {
 
     func build(_ run: Int64) throws {
         let job = try take(run, "build").job
-        let revision = try #require(try ledger.run(run)?.run.revision)
+        let run = try #require(try ledger.run(run)?.run)
+        let digest = Digest.of(Array(run.revision.hex.utf8))
         let artifact = try ledger.addArtifact(
-            app: "blog", revision: revision, digest: Digest.of(Array(revision.hex.utf8)), size: 1,
-            file: "\(revision.hex).tar.zst", run: run)
+            of: run, manifest: digest, digest: digest, size: 1, file: "\(run.revision.hex).tar.zst", method: .build)
         try ledger.finishBuild(job, artifact: artifact.id, duration: .seconds(1), policy: policy)
     }
 

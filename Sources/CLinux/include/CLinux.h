@@ -57,6 +57,8 @@ static inline int linux_link_descriptor(int file, int directory, const char *nam
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
     return linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW);
 }
+/* Begins to write a file to its disk and does not wait. */
+static inline int linux_start_writing(int file) { return sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE); }
 static inline int linux_close_from(unsigned first) { return (int)syscall(SYS_close_range, first, ~0U, 0); }
 /* Swift 6 refuses the global itself. */
 static inline char **linux_environment(void) { return environ; }
@@ -76,6 +78,13 @@ static inline int64_t linux_nanoseconds(clockid_t clock) {
 static inline int64_t linux_modified_seconds(const char *path) {
     struct stat status;
     return lstat(path, &status) == 0 ? (int64_t)status.st_mtim.tv_sec : 0;
+}
+
+/* When a folder's names or its status last changed, in nanoseconds since 1970; 0 when there is no such folder. */
+static inline int64_t linux_folder_changed(int directory, const char *name) {
+    struct stat status;
+    if (fstatat(directory, name, &status, 0) != 0 || !S_ISDIR(status.st_mode)) return 0;
+    return (int64_t)status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
 }
 
 static const uint64_t LINUX_RESOLVE_BENEATH = RESOLVE_BENEATH;

@@ -3,7 +3,7 @@ import FoundationEssentials
 import Glibc
 public import GitKit
 
-/// The artifacts of an app: a tarball and a description per build, in a folder.
+/// The artifacts of an app, in a folder: a tarball each, with its manifest and its description.
 struct ArtifactStore: Sendable {
     let folder: String
 
@@ -15,6 +15,17 @@ struct ArtifactStore: Sendable {
     /// Where a tarball grows before it has its name.
     func aside(_ job: Job) -> String { "\(folder)/.aside-\(job.id)-\(job.attempt)" }
 
+    /// Where a manifest grows: beside a tarball's place, for who makes both.
+    static func manifestAside(_ aside: String) -> String { "\(aside).manifest" }
+
+    /// A new file for a manifest; what a job that died left in its place goes.
+    func createManifest(aside: String) throws -> FileWriter {
+        let path = Self.manifestAside(aside)
+        unlink(path)
+        let slash = path.lastIndex(of: "/") ?? path.startIndex
+        return try Directory(path: folder).createFile(Array(path[path.index(after: slash)...].utf8), mode: 0o600)
+    }
+
     /// Removes what builds that died left aside; the caller is the only one who works in this home.
     static func sweep(_ home: Home) {
         for app in FileSystem.names(in: "\(home.path)/artifacts") {
@@ -24,9 +35,19 @@ struct ArtifactStore: Sendable {
         }
     }
 
+    /// Gives a manifest its name before there is a tarball.
+    ///
+    /// Not synced: until the tarball is there, one that a power cut took or damaged is made again.
+    func keepManifest(_ aside: String, of revision: Revision) throws -> (file: String, manifest: ManifestFile) {
+        let file = "\(revision.hex).tar.zst"
+        try move(Self.manifestAside(aside), to: Self.manifestName(of: file))
+        return (file, try manifest(of: file))
+    }
+
     /// Gives a finished tarball its name; one that is there with other bytes is kept, and the new one stands beside it.
     ///
-    /// Gives the name, and whether the bytes differ from those of an earlier build of the same commit.
+    /// The manifest is aside too, or has its name already. Gives the name, and whether the bytes differ from those of an
+    /// earlier build of the same commit.
     func keep(_ aside: String, _ summary: TarballSummary, _ provenance: Provenance) throws -> (
         file: String, differs: Bool
     ) {
@@ -38,52 +59,87 @@ struct ArtifactStore: Sendable {
             file = "\(revision)-\(summary.digest.description.prefix(12)).tar.zst"
             differs = true
         }
+        let manifest = Self.manifestAside(aside)
+        if FileSystem.exists(manifest) { try move(manifest, to: Self.manifestName(of: file)) }
+        try FileSystem.syncFile("\(folder)/\(Self.manifestName(of: file))")
         let description = ArtifactDescription(
-            digest: summary.digest, size: summary.size, provenance: provenance, manifest: summary.manifest)
+            digest: summary.digest, size: summary.size, manifest: summary.manifest, entries: summary.entries,
+            frames: summary.frames, provenance: provenance)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        // The sync of the folder below covers both names.
-        let name = "\(folder)/\(descriptionName(of: file))"
+        // The sync of the folder below covers all names.
+        let name = "\(folder)/\(Self.descriptionName(of: file))"
         try FileSystem.write(name, Array(try encoder.encode(description)), mode: 0o600, syncFolder: false)
         try Failpoint.packBeforeRename.reach()
-        guard rename(aside, "\(folder)/\(file)") == 0 else {
-            throw ShipitError(.failure, "could not rename \(aside): \(systemReason(errno))")
-        }
+        try move(aside, to: file)
         try FileSystem.syncFolder(of: "\(folder)/\(file)")
         try Failpoint.packAfterRename.reach()
         return (file, differs)
     }
 
+    private func move(_ path: String, to name: String) throws {
+        guard rename(path, "\(folder)/\(name)") == 0 else {
+            throw ShipitError(.failure, "could not rename \(path): \(systemReason(errno))")
+        }
+    }
+
+    func manifest(of file: String) throws -> ManifestFile { try ManifestFile(at: path(Self.manifestName(of: file))) }
+
+    /// The tarball by its frames, without looking at its bytes.
+    func content(of file: String) throws -> TarballContent? {
+        guard let description = try description(of: file) else { return nil }
+        return try TarballContent(at: path(file), manifest: try manifest(of: file), frames: description.frames)
+    }
+
     func description(of file: String) throws -> ArtifactDescription? {
-        guard let bytes = try FileSystem.read("\(folder)/\(descriptionName(of: file))", limit: 1 << 30) else {
+        guard let bytes = try FileSystem.read("\(folder)/\(Self.descriptionName(of: file))", limit: 1 << 30) else {
             return nil
         }
         do {
             return try JSONDecoder().decode(ArtifactDescription.self, from: Data(bytes))
         } catch {
             throw ShipitError(
-                .failure, "\(folder)/\(descriptionName(of: file)) is damaged",
+                .failure, "\(folder)/\(Self.descriptionName(of: file)) is damaged",
                 hint: "shipit start \(file.prefix(7)) --rebuild makes the artifact again")
         }
     }
 
-    func descriptionName(of file: String) -> String {
-        (file.hasSuffix(".tar.zst") ? String(file.dropLast(".tar.zst".count)) : file) + ".json"
+    static func descriptionName(of file: String) -> String { base(file) + ".json" }
+
+    static func manifestName(of file: String) -> String { base(file) + ".manifest" }
+
+    /// All files of an artifact by its tarball's name.
+    static func files(of file: String) -> [String] { [file, "\(base(file)).json", "\(base(file)).manifest"] }
+
+    private static func base(_ file: String) -> String {
+        file.hasSuffix(".tar.zst") ? String(file.dropLast(".tar.zst".count)) : file
     }
 
     func path(_ file: String) -> String { "\(folder)/\(file)" }
 
     func remove(_ file: String) {
-        for name in [file, descriptionName(of: file)] { unlink("\(folder)/\(name)") }
+        for name in Self.files(of: file) { unlink("\(folder)/\(name)") }
     }
 }
 
-/// What stands beside a tarball: its digest, where it comes from, and all that is in it.
+/// What stands beside a tarball: its digest, its frames and where it comes from.
 public struct ArtifactDescription: Codable, Sendable {
     public let digest: Digest
     public let size: Int64
+    /// The digest of its manifest, which stands beside it too.
+    public let manifest: Digest
+    public let entries: Int
+    /// One for each section of the manifest.
+    public let frames: [Frame]
     public let provenance: Provenance
-    public let manifest: Manifest
+}
+
+extension ArtifactDescription {
+    /// Nil when there is none or it is damaged, for who can do without.
+    static func read(_ path: String) throws -> ArtifactDescription? {
+        guard let bytes = try FileSystem.read(path, limit: 1 << 30) else { return nil }
+        return try? JSONDecoder().decode(ArtifactDescription.self, from: Data(bytes))  // as said above
+    }
 }
 
 /// Who made an artifact, of what, when and with what.
@@ -95,12 +151,23 @@ public struct Provenance: Codable, Sendable {
     public let run: Int64
     public let by: String
     public let at: String
-    /// How it was made: `build` (by its buildspec) or `tree` (packed as it is).
-    public let method: String
+    public let method: Artifact.Method
     public let buildspec: Digest?
     public let sandboxed: Bool
     public let network: Bool
     public let policy: String
     /// Versions of the programs and libraries that took part.
     public let tools: [String: String]
+}
+
+extension Provenance {
+    init(
+        _ run: Run, _ commit: Commit, _ policy: Policy, method: Artifact.Method, buildspec: Digest? = nil,
+        sandboxed: Bool = false
+    ) {
+        self.init(
+            app: run.app, revision: run.revision, tree: commit.tree, repository: policy.pipeline.repository,
+            run: run.id, by: run.by, at: Timestamp.now.rfc3339, method: method, buildspec: buildspec,
+            sandboxed: sandboxed, network: policy.pipeline.build.network, policy: policy.digest, tools: Versions.all)
+    }
 }

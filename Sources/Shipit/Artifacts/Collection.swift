@@ -84,8 +84,8 @@ struct Collection {
         }
     }
 
-    func pack(into path: String, modificationTime: Int64) throws -> TarballSummary {
-        let writer = try TarballWriter(at: path, modificationTime: max(0, modificationTime))
+    func pack(into path: String, listingIn manifest: FileWriter) throws -> TarballSummary {
+        let writer = try TarballWriter(at: path, listingIn: manifest)
         for entry in found {
             switch entry.kind {
             case .directory: try writer.addDirectory(entry.path)

@@ -137,9 +137,9 @@ extension YAMLReader {
             node, of: "an environment",
             keys: [
                 "name", "targets", "promotion", "layout", "shared", "keep", "health", "on_failure", "runas",
-                "hook_timeout",
+                "hook_timeout", "spare",
             ],
-            later: ["approvals", "soak", "window", "spare", "view"])
+            later: ["approvals", "soak", "window", "view"])
         var environment = EnvironmentPolicy(name: "", targets: [])
         if let node = keys["name"] {
             environment.name = name(node, of: "name") ?? ""
@@ -167,6 +167,7 @@ extension YAMLReader {
         }
         if let node = keys["shared"] { environment.shared = shared(node) }
         if let node = keys["keep"], let number = number(node, of: "keep", in: 0...1000) { environment.keep = number }
+        if let node = keys["spare"], let isOn = flag(node, of: "spare") { environment.spare = isOn }
         if let node = keys["health"] { environment.health = health(node) }
         if let node = keys["on_failure"], let word = choice(node, of: "on_failure", EnvironmentPolicy.OnFailure.self) {
             environment.onFailure = word

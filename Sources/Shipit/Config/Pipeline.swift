@@ -82,6 +82,8 @@ public struct EnvironmentPolicy: Hashable, Sendable {
     public var shared: [SharedPath] = []
     /// Good releases kept, besides the live one and the one before it.
     public var keep = 5
+    /// A release is prepared ahead in each target, so that a deployment costs no more than what changed.
+    public var spare = true
     public var health: HealthCheck?
     public var onFailure = OnFailure.rollback
     /// The user of hook scripts that name none; nil for the owner of the target.

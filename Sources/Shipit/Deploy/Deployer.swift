@@ -3,7 +3,7 @@ import Glibc
 
 /// Carries out a plan: all targets prepared first, then switched in turn; any failure puts all back.
 ///
-/// Knows no ledger, no policy and no repository; what it did stands in each target's results.
+/// Knows no ledger and no policy; what it did stands in each target's results.
 struct Deployer: Sendable {
     let plan: DeploymentPlan
     let log: LogFile
@@ -22,8 +22,9 @@ struct Deployer: Sendable {
 
     /// Returns when the release is live, verified and recorded in every target; throws `DeploymentFailure`.
     ///
-    /// A cancellation stops the script that runs and puts everything back.
-    func deploy(_ cancellation: Cancellation) async throws {
+    /// A cancellation stops the script that runs and puts everything back. `complete` is what else must be done before
+    /// the deployment may be called a success; when it fails, everything is put back too.
+    func deploy(_ cancellation: Cancellation, complete: () async throws -> Void = {}) async throws {
         let stages: [Stage]
         do {
             stages = try prepare()
@@ -33,6 +34,7 @@ struct Deployer: Sendable {
         }
         do {
             for stage in stages { try await bringLive(stage, cancellation) }
+            try await complete()
             // Lost to a power cut before the ledger knows: then it is put back and done again.
             for stage in stages {
                 let began = try stage.target.result(of: plan.deployment) ?? result(stage, .began)
@@ -91,10 +93,10 @@ struct Deployer: Sendable {
     private func prepare(_ target: Target) throws -> Stage {
         let hooks = HookRunner(plan: plan, target: target.path, log: log, announce: announce)
         do {
-            let prepared = try ReleaseFolder(target: target, plan: plan, say: { log.say($0) }).prepare()
+            let appspec = try ReleaseFolder(target: target, plan: plan, say: { log.say($0) }).prepare()
             let release = HookRunner.Release(
                 name: plan.release, path: target.path(of: plan.release), bundle: try target.bundle(of: plan.release),
-                appspec: prepared.appspec)
+                appspec: appspec)
             let events: [LifecycleEvent] =
                 plan.kind == .install
                 ? LifecycleEvent.allCases

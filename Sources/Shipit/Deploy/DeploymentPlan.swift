@@ -42,10 +42,21 @@ public struct DeploymentPlan: Hashable, Sendable, Codable {
     /// Of each of the server's own hook scripts, in seconds.
     public var hookTimeout: Double
 
+    /// Release folders are made of a spare one where there is one.
+    public var usesSpare: Bool
+
     public struct ArtifactPlace: Hashable, Sendable, Codable {
-        public var tarball: String
-        public var description: String
+        public var manifest: String
+        /// Of the manifest, and so of every byte that is deployed.
         public var digest: Digest
+        public var source: Source
+    }
+
+    /// Where the files' content is read from; what is read is compared with the manifest.
+    public enum Source: Hashable, Sendable, Codable {
+        case tarball(String, description: String, digest: Digest)
+        /// The revision in a repository: before there is a tarball, and in the first environment only.
+        case repository(String)
     }
 
     /// In the environment of every process that comes of this attempt.

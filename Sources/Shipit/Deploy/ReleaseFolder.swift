@@ -1,61 +1,126 @@
 import ArtifactKit
-import FoundationEssentials
 import GitKit
 import Glibc
 
-/// Fills a release's folder from the artifact, aside, and gives it its name when it is complete.
+/// Makes a release's folder, aside, and gives it its name when it is complete.
 ///
-/// Whoever makes it live syncs the file system first: one wait for all targets there instead of one a file.
+/// A spare release is patched where there is one; else the folder is filled. Whoever makes it live syncs the file system
+/// first: one wait for all targets there instead of one a file.
 struct ReleaseFolder {
     let target: Target
     let plan: DeploymentPlan
     let say: (String) -> Void
 
-    /// What has to be known of a new release before anything is touched.
-    struct Prepared {
-        var appspec: Appspec
-        var manifest: Manifest
+    /// A complete tree in `.shipit/incoming/tree`, and what its index is made of.
+    private struct Filling {
+        let tree: Directory
+        let patch: TreePatch
     }
 
-    func prepare() throws -> Prepared {
+    private static let incoming = Array("incoming".utf8)
+
+    /// The appspec of the release, which has to be known before anything is touched.
+    func prepare() throws -> Appspec {
         guard let place = plan.artifact else {
             guard try target.hasRelease(plan.release) else {
                 throw ShipitError(.failure, "the release \(plan.release) is gone from \(target.path)")
             }
-            return Prepared(
-                appspec: try Self.appspec(in: try target.bundle(of: plan.release), say),
-                manifest: try Manifest(entries: []))
+            return try Self.appspec(in: try target.bundle(of: plan.release), say)
         }
         try removeLeftovers()
-        let description = try artifactDescription(place)
-        try checkSpace(description.manifest.totalSize)
-        let incoming = try makeFolder("incoming")
-        try TarballReader.extract(
-            at: place.tarball, manifest: description.manifest, digest: place.digest, into: incoming)
-        let appspec = try Self.appspec(in: "\(target.path)/.shipit/incoming", say)
-        var manifest = description.manifest
+        let content = try ReleaseContent(plan, place)
+        try checkSpace(content.manifest.totalSize)
+        let filling = try patchSpare(content) ?? fill(content)
+        let appspec = try Self.appspec(in: "\(target.path)/.shipit/incoming/tree", say)
         if appspec.mapsEverything {
-            try finish("incoming", manifest)
+            try finish(filling, content.manifest)
         } else {
-            let mapped = try map(appspec, description.manifest, from: incoming)
-            manifest = mapped
-            try finish("mapped", mapped)
-            try target.root.rename(Array(".shipit/incoming".utf8), to: Array(".shipit/bundles/\(plan.release)".utf8))
+            try finishMapped(try map(appspec, try content.manifest.load(), from: filling.tree))
         }
+        try target.own.removeTree(Self.incoming)
         try Failpoint.deployPrepared.reach()
-        return Prepared(appspec: appspec, manifest: manifest)
+        return appspec
     }
 
-    /// Links, owner, name: in this order, so that what has the name is complete.
-    private func finish(_ folder: String, _ manifest: Manifest) throws {
-        let release = try target.own.open(Array(folder.utf8))
-        try linkShared(in: release)
-        try giveToOwner(release, manifest)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.withoutEscapingSlashes]
-        try target.own.writeAtomically(
-            Array("manifests/\(plan.release).json".utf8), Array(try encoder.encode(manifest)), sync: false)
-        try target.root.rename(Array(".shipit/\(folder)".utf8), to: Array("releases/\(plan.release)".utf8))
+    // MARK: Filling
+
+    private var spareKind: SpareKind {
+        get throws { SpareKind(owner: try target.root.status(), shared: plan.shared) }
+    }
+
+    private var links: SharedLinks { SharedLinks(root: target.root, path: target.path, paths: plan.shared, say: say) }
+
+    private func patchSpare(_ content: ReleaseContent) throws -> Filling? {
+        let kind = try spareKind
+        guard plan.usesSpare, let spare = try Spare(in: target.own) else { return nil }
+        if let reason = try spare.obstacle(to: kind, content.manifest, links) {
+            say("the spare release is not used: \(reason)")
+            try Trash.discard(Spare.name, in: target.own)
+            return nil
+        }
+        try target.own.rename(Spare.name, to: Self.incoming)
+        do {
+            let filling = try patch(
+                try target.own.open(Self.incoming), from: TreePatch.Base(spare.manifest, spare.index), content, kind)
+            say("patched the spare release: \(filling.patch.made) files made anew of \(content.manifest.entryCount)")
+            for shared in plan.shared where try content.manifest.entry(at: Array(shared.path.utf8)) != nil {
+                say(SharedLinks.isReplaced(shared))
+            }
+            return filling
+        } catch let error as ArtifactError where error.code != .noSpace {
+            // What it was made of may be damaged; what the whole is made of is looked at below.
+            say("the spare release could not be patched: \(error)")
+            try Trash.discard(Self.incoming, in: target.own)
+            return nil
+        }
+    }
+
+    private func fill(_ content: ReleaseContent) throws -> Filling {
+        try content.verify()
+        try target.own.makeDirectory(Self.incoming, mode: 0o700)
+        let folder = try target.own.open(Self.incoming)
+        try folder.makeDirectory(Spare.tree, mode: 0o755)
+        return try patch(folder, from: nil, content, try spareKind)
+    }
+
+    private func patch(
+        _ folder: Directory, from base: TreePatch.Base?, _ content: ReleaseContent, _ kind: SpareKind
+    ) throws -> Filling {
+        let tree = try folder.open(Spare.tree)
+        let index = try TreeIndex(creating: Spare.newIndex, in: folder)
+        // A release that is filled anew has what is below shared paths, since an empty one begins with it.
+        let isLeftOut = SharedLinks.cover(base == nil ? [] : plan.shared)
+        let patch = TreePatch(
+            tree, from: base, to: content.manifest, owner: kind.owner, index: index, leavingOut: isLeftOut)
+        try patch.apply(content.files)
+        return Filling(tree: tree, patch: patch)
+    }
+
+    /// Links, owner, index, name: in this order, so that what has the name is complete.
+    private func finish(_ filling: Filling, _ manifest: ManifestFile) throws {
+        let kind = try spareKind
+        try links.make(in: filling.tree, owner: kind.owner)
+        try kind.give(filling.tree)
+        let name = plan.release
+        try filling.patch.finishIndex(kind.digest, leavingOut: SharedLinks.cover(plan.shared))
+        try target.own.rename(Self.incoming + [0x2F] + Spare.newIndex, to: Array("indexes/\(name)".utf8))
+        try manifest.copy(to: try target.own.createFile(Array("manifests/\(name).manifest".utf8)))
+        try target.root.rename(Array(".shipit/incoming/tree".utf8), to: Array("releases/\(name)".utf8))
+    }
+
+    private func finishMapped(_ manifest: Manifest) throws {
+        let kind = try spareKind
+        let release = try target.own.open(Array("mapped".utf8))
+        try links.make(in: release, owner: kind.owner)
+        try kind.give(release)
+        if let owner = kind.owner {
+            for entry in manifest.entries { try release.give(entry.path, owner.user, owner.group) }
+        }
+        let writer = ManifestWriter(try target.own.createFile(Array("manifests/\(plan.release).manifest".utf8)))
+        for entry in manifest.entries { try writer.add(entry) }
+        _ = try writer.finish()
+        try target.root.rename(Array(".shipit/mapped".utf8), to: Array("releases/\(plan.release)".utf8))
+        try target.own.rename(Array("incoming/tree".utf8), to: Array("bundles/\(plan.release)".utf8))
     }
 
     private func makeFolder(_ name: String) throws -> Directory {
@@ -65,38 +130,15 @@ struct ReleaseFolder {
 
     /// What a crashed attempt left: nobody can have seen it.
     private func removeLeftovers() throws {
-        for (name, _) in try target.own.entries() {
-            let text = String(decoding: name, as: UTF8.self)
-            if ["incoming", "mapped"].contains(text) || text.hasPrefix("trash-") { try target.own.removeTree(name) }
+        for name in ["incoming", "mapped"] where try target.own.metadata(Array(name.utf8)) != nil {
+            try Trash.discard(Array(name.utf8), in: target.own)
         }
         if try target.hasRelease(plan.release) {
             guard try target.live() != plan.release else {
                 throw ShipitError(.failure, "the release \(plan.release) is live in \(target.path) already")
             }
-            try target.removeRelease(plan.release)
-        } else if try target.own.metadata(Array("bundles/\(plan.release)".utf8)) != nil {
-            try target.own.open(Array("bundles".utf8)).removeTree(Array(plan.release.utf8))
         }
-    }
-
-    private func artifactDescription(_ place: DeploymentPlan.ArtifactPlace) throws -> ArtifactDescription {
-        let store = place.description
-        guard let bytes = try FileSystem.read(store, limit: 1 << 30) else {
-            throw ShipitError(
-                .failure, "the artifact \(store) is gone",
-                hint: "shipit start \(plan.revision.abbreviated()) --rebuild makes it again")
-        }
-        do {
-            let description = try JSONDecoder().decode(ArtifactDescription.self, from: Data(bytes))
-            guard description.digest == place.digest else {
-                throw ShipitError(.failure, "\(store) describes other bytes than those that were verified")
-            }
-            return description
-        } catch let error as ShipitError {
-            throw error
-        } catch {
-            throw ShipitError(.failure, "\(store) is damaged, so nothing is deployed from it")
-        }
+        try target.removeRelease(plan.release)
     }
 
     private func checkSpace(_ needed: Int64) throws {
@@ -188,71 +230,5 @@ struct ReleaseFolder {
             return appspec
         }
         return Appspec()
-    }
-
-    // MARK: Shared files and folders
-
-    private func linkShared(in release: Directory) throws {
-        for shared in plan.shared {
-            let path = Array(shared.path.utf8)
-            let place = "\(target.path)/shared/\(shared.path)"
-            try makeShared(shared, from: release, place)
-            if let there = try release.metadata(path) {
-                say("\(shared.written) in the release is replaced by the shared one")
-                if there.kind == .directory {
-                    try Self.parent(of: path, in: release).removeTree(Self.last(path))
-                } else {
-                    try release.remove(path)
-                }
-            } else if path.contains(UInt8(ascii: "/")) {
-                try release.makeDirectories(Array(path.prefix(path.count - Self.last(path).count - 1)))
-            }
-            try release.createLink(path, target: Array(place.utf8))
-        }
-    }
-
-    private func makeShared(_ shared: SharedPath, from release: Directory, _ place: String) throws {
-        let path = Array("shared/\(shared.path)".utf8)
-        let there = try target.root.metadata(path)
-        guard shared.isFolder else {
-            guard there != nil else {
-                throw ShipitError(
-                    .failure, "the shared file \(place) is missing",
-                    hint: "make it: install -D -m 600 /dev/null \(place), and fill it in")
-            }
-            return
-        }
-        if there == nil {
-            try target.root.makeDirectories(path)
-            try giveToOwner(try target.root.open(path))
-        }
-        let folder = try target.root.open(path)
-        guard try folder.entries().isEmpty, try release.metadata(Array(shared.path.utf8))?.kind == .directory,
-            try !release.open(Array(shared.path.utf8)).entries().isEmpty
-        else { return }
-        say("\(shared.written) begins with what the release brought")
-        try Self.parent(of: path, in: target.root).removeTree(Self.last(path))
-        try release.rename(Array(shared.path.utf8), to: path, in: target.root)
-    }
-
-    private static func parent(of path: [UInt8], in directory: Directory) throws -> Directory {
-        guard let slash = path.lastIndex(of: UInt8(ascii: "/")) else { return directory }
-        return try directory.open(Array(path[..<slash]))
-    }
-
-    private static func last(_ path: [UInt8]) -> [UInt8] {
-        Array(path.split(separator: UInt8(ascii: "/")).last ?? [])
-    }
-
-    // MARK: Owner
-
-    /// As root, a release belongs to the owner of the target, as whom its hook scripts run.
-    private func giveToOwner(_ release: Directory, _ manifest: Manifest? = nil) throws {
-        let owner = try target.root.status()
-        guard geteuid() == 0, owner.owner != 0 || owner.group != 0 else { return }
-        guard fchown(release.descriptor, owner.owner, owner.group) == 0 else {
-            throw ShipitError(.failure, "could not give \(release.path) to its owner: \(systemReason(errno))")
-        }
-        for entry in manifest?.entries ?? [] { try release.give(entry.path, owner.owner, owner.group) }
     }
 }

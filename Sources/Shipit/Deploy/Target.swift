@@ -35,7 +35,7 @@ final class Target {
         for name in ["releases"] where try root.metadata(Array(name.utf8)) == nil {
             try root.makeDirectory(Array(name.utf8), mode: 0o755)
         }
-        for name in ["manifests", "bundles", "results"] where try own.metadata(Array(name.utf8)) == nil {
+        for name in ["manifests", "indexes", "bundles", "results"] where try own.metadata(Array(name.utf8)) == nil {
             try own.makeDirectory(Array(name.utf8), mode: 0o755)
         }
         lock = openat(own.descriptor, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
@@ -147,7 +147,10 @@ final class Target {
             try root.sync()
             return
         }
+        let former = try live()
         try root.swapLink(Array("current".utf8), target: Array("releases/\(release)".utf8))
+        // Says until when it was live; without an index it is never used again, and nobody asks.
+        if let former, former != release { utimes("\(path)/.shipit/indexes/\(former)", nil) }
         guard try live() == release else {
             throw ShipitError(.failure, "\(path)/current does not lead to \(release) after the switch")
         }
@@ -180,8 +183,9 @@ final class Target {
         if try own.metadata(Array("bundles/\(release)".utf8)) != nil {
             try own.open(Array("bundles".utf8)).removeTree(Array(release.utf8))
         }
-        let manifest = Array("manifests/\(release).json".utf8)
-        if try own.metadata(manifest) != nil { try own.remove(manifest) }
+        for name in ["manifests/\(release).manifest", "indexes/\(release)"] {
+            if try own.metadata(Array(name.utf8)) != nil { try own.remove(Array(name.utf8)) }
+        }
     }
 
     // MARK: Results

@@ -19,37 +19,70 @@ struct BuildJob: Sendable {
 
     func perform(_ cancellation: Cancellation) async throws -> Result {
         let store = try ArtifactStore(installation.home.artifacts(run.app))
-        if !run.rebuild, let artifact = try installation.ledger.artifacts(app: run.app, revision: run.revision).last {
-            if (try? Digest.ofFile(at: store.path(artifact.file)).digest) == artifact.digest {
-                // Unreadable or other bytes alike: the artifact is made again below.
-                log.say("using the artifact of run \(artifact.run): \(artifact.file)")
-                return .made(artifact)
+        let known = try installation.ledger.artifacts(app: run.app, revision: run.revision).last
+        if !run.rebuild, let known {
+            if isWhole(known, store) {
+                log.say("using the artifact of run \(known.run): \(known.file)")
+                return .made(known)
             }
-            log.say("the artifact \(artifact.file) is missing or damaged: made again")
+            log.say("the artifact \(known.file) is missing or damaged: made again")
         }
         let aside = store.aside(job)
         unlink(aside)
-        defer { unlink(aside) }
+        defer { for path in [aside, ArtifactStore.manifestAside(aside)] { unlink(path) } }
         let buildspec = try await buildspec()
         guard let buildspec else {
             log.say(
                 "no \(policy.pipeline.build.buildspec) in \(run.revision.abbreviated()): the tree is packed as it is")
-            return .made(try await packTree(aside, store))
+            return .made(try await describeTree(aside, store, isPackedNow: known != nil))
         }
         try cancellation.check()
         return try await build(buildspec.spec, digest: buildspec.digest, aside, store, cancellation)
     }
 
+    private func isWhole(_ artifact: Artifact, _ store: ArtifactStore) -> Bool {
+        // Unreadable, missing or other bytes alike: the artifact is made again.
+        guard let manifest = try? store.manifest(of: artifact.file), manifest.digest == artifact.manifest else {
+            return false
+        }
+        guard let digest = artifact.digest else { return true }
+        return (try? Digest.ofFile(at: store.path(artifact.file)).digest) == digest  // as above
+    }
+
     // MARK: The tree as it is
 
-    private func packTree(_ aside: String, _ store: ArtifactStore) async throws -> Artifact {
+    /// The manifest is all that the first environment needs, which is filled from the repository; the tarball is made
+    /// before its deployment is over.
+    private func describeTree(_ aside: String, _ store: ArtifactStore, isPackedNow: Bool) async throws -> Artifact {
         try await onThread {
-            let export = try Export(run.revision, from: try Repository(at: policy.pipeline.repository))
-            export.notes.forEach(log.say)
-            try Failpoint.buildBeforePack.reach()
-            let summary = try export.pack(into: aside)
-            return try keep(summary, aside, store, provenance(export.commit, method: "tree"))
+            let tree = TreeArtifact(installation: installation, app: run.app, repository: policy.pipeline.repository)
+            let repository = try Repository(at: tree.repository)
+            let base = isPackedNow ? nil : tree.base(for: run.revision)
+            let summary = try TreeManifest(repository: repository, revision: run.revision)
+                .write(to: try store.createManifest(aside: aside), from: base)
+            summary.notes.forEach(log.say)
+            if isPackedNow { return try packTree(summary, aside, store, repository) }
+            let (file, manifest) = try store.keepManifest(aside, of: run.revision)
+            log.say(
+                "\(manifest.entryCount) entries of \(manifest.totalSize) bytes, of which \(summary.read) files were read; manifest \(manifest.digest)"
+            )
+            return try installation.ledger.addArtifact(
+                of: run, manifest: manifest.digest, digest: nil, size: 0, file: file, method: .tree,
+                hasExportRules: summary.hasExportRules)
         }
+    }
+
+    /// Nothing is taken from an earlier artifact, so that other bytes than before would show.
+    private func packTree(
+        _ tree: TreeManifest.Summary, _ aside: String, _ store: ArtifactStore, _ repository: Repository
+    ) throws -> Artifact {
+        try Failpoint.buildBeforePack.reach()
+        let packing = Packing(
+            manifest: try ManifestFile(at: ArtifactStore.manifestAside(aside)),
+            content: RepositoryContent(repository: repository.path, revision: run.revision))
+        let provenance = Provenance(run, try repository.commit(run.revision), policy, method: .tree)
+        return try keep(
+            try packing.pack(into: aside, reusing: nil), aside, store, provenance, hasExportRules: tree.hasExportRules)
     }
 
     // MARK: By its buildspec
@@ -109,8 +142,9 @@ struct BuildJob: Sendable {
         return .made(
             try await onThread {
                 let collection = try Collection(workspace.source, spec.artifacts)
-                let summary = try collection.pack(into: aside, modificationTime: commit.committer.seconds)
-                let provenance = provenance(commit, method: "build", buildspec: digest, sandboxed: isEnclosed)
+                let summary = try collection.pack(into: aside, listingIn: try store.createManifest(aside: aside))
+                let provenance = Provenance(
+                    run, commit, policy, method: .build, buildspec: digest, sandboxed: isEnclosed)
                 return try keep(summary, aside, store, provenance)
             })
     }
@@ -232,7 +266,8 @@ struct BuildJob: Sendable {
     }
 
     private func keep(
-        _ summary: TarballSummary, _ aside: String, _ store: ArtifactStore, _ provenance: Provenance
+        _ summary: TarballSummary, _ aside: String, _ store: ArtifactStore, _ provenance: Provenance,
+        hasExportRules: Bool = false
     ) throws -> Artifact {
         let (file, differs) = try store.keep(aside, summary, provenance)
         if differs {
@@ -242,20 +277,9 @@ struct BuildJob: Sendable {
             try installation.ledger.note(
                 .artifactDiffers, job, "\(run.revision.abbreviated()) gave other bytes than before: \(file)")
         }
-        log.say(
-            "artifact \(file), \(summary.size) bytes, \(summary.manifest.entries.count) entries, sha256 \(summary.digest)"
-        )
+        log.say("artifact \(file), \(summary.size) bytes, \(summary.entries) entries, sha256 \(summary.digest)")
         return try installation.ledger.addArtifact(
-            app: run.app, revision: run.revision, digest: summary.digest, size: summary.size, file: file, run: run.id)
-    }
-
-    private func provenance(
-        _ commit: Commit, method: String, buildspec: Digest? = nil, sandboxed: Bool = false
-    ) -> Provenance {
-        Provenance(
-            app: run.app, revision: run.revision, tree: commit.tree, repository: policy.pipeline.repository,
-            run: run.id,
-            by: run.by, at: Timestamp.now.rfc3339, method: method, buildspec: buildspec, sandboxed: sandboxed,
-            network: policy.pipeline.build.network, policy: policy.digest, tools: Versions.all)
+            of: run, manifest: summary.manifest, digest: summary.digest, size: summary.size, file: file,
+            method: provenance.method, hasExportRules: hasExportRules)
     }
 }

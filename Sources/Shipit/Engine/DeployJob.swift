@@ -15,16 +15,35 @@ struct DeployJob: Sendable {
     func perform(_ cancellation: Cancellation) async -> DeploymentFailure? {
         do {
             try Failpoint.deployTaken.reach()
+            let artifact = try artifact()
+            let isFirst = policy.pipeline.environments.first?.name == job.name
+            let isPacked = artifact.digest != nil
+            if !isPacked, !isFirst { try await pack(artifact) }
             let plan = try plan()
             let ledger = installation.ledger
             let announce: @Sendable (String) throws -> Void = { try ledger.progress(job, "\(job.name): \($0)") }
-            try await Deployer(plan: plan, log: log, announce: announce).deploy(cancellation)
+            try await Deployer(plan: plan, log: log, announce: announce).deploy(cancellation) {
+                if !isPacked, isFirst { try await pack(artifact) }
+            }
             return nil
         } catch {
             let failure = error as? DeploymentFailure ?? DeploymentFailure(cause: .errored, message: "\(error)")
             for line in failure.message.split(separator: "\n") { log.say(String(line)) }
             return failure
         }
+    }
+
+    /// The tarball of a revision that has no build, from which every later environment is filled.
+    private func pack(_ artifact: Artifact) async throws {
+        let tree = TreeArtifact(installation: installation, app: run.app, repository: policy.pipeline.repository)
+        try await onThread { try tree.pack(artifact, run, job, policy, log) }
+    }
+
+    private func artifact() throws -> Artifact {
+        guard let artifact = try installation.ledger.artifact(deployment.artifact) else {
+            throw ShipitError(.failure, "the ledger has no artifact for run \(run.id)", hint: "shipit fsck")
+        }
+        return artifact
     }
 
     /// Records how it ended. May be tried again until it succeeds: the targets are as they are.
@@ -72,15 +91,11 @@ struct DeployJob: Sendable {
         guard let environment = policy.pipeline.environment(job.name) else {
             throw ShipitError(.configuration, "the policy of run \(run.id) has no environment \(job.name)")
         }
-        guard let artifact = try installation.ledger.artifact(deployment.artifact), let number = deployment.release
-        else {
-            throw ShipitError(.failure, "the ledger has no artifact for run \(run.id)", hint: "shipit fsck")
+        guard let number = deployment.release else {
+            throw ShipitError(.failure, "the ledger has no release for run \(run.id)", hint: "shipit fsck")
         }
         let home = installation.home
-        let store = home.artifacts(run.app)
-        let place = DeploymentPlan.ArtifactPlace(
-            tarball: "\(store)/\(artifact.file)",
-            description: "\(store)/\(artifact.file.dropLast(".tar.zst".count)).json", digest: artifact.digest)
+        let place = deployment.kind == .rollback ? nil : try place(try artifact())
         let file: EnvironmentFile
         do {
             file = try installation.environmentFile(run.app, job.name)
@@ -103,9 +118,41 @@ struct DeployJob: Sendable {
                 deployment.release.map { ReleaseName.of($0, deployment.revision) }
             },
             release: ReleaseName.of(number, deployment.revision),
-            artifact: deployment.kind == .rollback ? nil : place, targets: environment.targets,
+            artifact: place, targets: environment.targets,
             shared: environment.shared, health: environment.health, putsBack: environment.onFailure == .rollback,
             variables: file.variables, secrets: file.secrets, serverHooks: hooks, runas: environment.runas,
-            hookTimeout: environment.hookTimeout.inSeconds)
+            hookTimeout: environment.hookTimeout.inSeconds, usesSpare: environment.spare)
+    }
+
+    private func place(_ artifact: Artifact) throws -> DeploymentPlan.ArtifactPlace {
+        guard let manifest = artifact.manifest else {
+            throw ShipitError(
+                .failure, "the artifact of \(run.revision.abbreviated()) was made by an older shipit",
+                hint: "shipit start \(run.revision.abbreviated()) --rebuild makes it again")
+        }
+        let home = installation.home
+        if artifact.digest == nil {
+            // What a power cut took of it is made again.
+            let tree = TreeArtifact(installation: installation, app: run.app, repository: policy.pipeline.repository)
+            let aside = try ArtifactStore(home.artifacts(run.app)).aside(job)
+            _ = try tree.manifest(of: artifact, aside: aside)
+        }
+        return DeploymentPlan.ArtifactPlace(
+            manifest: home.artifact(run.app, ArtifactStore.manifestName(of: artifact.file)), digest: manifest,
+            source: DeploymentPlan.Source(artifact, home, repository: policy.pipeline.repository))
+    }
+}
+
+extension DeploymentPlan.Source {
+    /// The tarball if there is one, else the revision in the repository.
+    init(_ artifact: Artifact, _ home: Home, repository: String) {
+        if let digest = artifact.digest {
+            self = .tarball(
+                home.artifact(artifact.app, artifact.file),
+                description: home.artifact(artifact.app, ArtifactStore.descriptionName(of: artifact.file)),
+                digest: digest)
+        } else {
+            self = .repository(repository)
+        }
     }
 }

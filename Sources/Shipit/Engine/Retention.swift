@@ -31,13 +31,22 @@ struct Retention: Sendable {
     }
 
     /// Removes what an environment does not keep, in each of its targets; trouble is reported and stops nothing.
-    func prune(_ app: App, _ environment: EnvironmentPolicy, say: (String) -> Void) throws -> [String] {
+    ///
+    /// `savesSpares`: one that can become the spare release is taken for that.
+    func prune(
+        _ app: App, _ environment: EnvironmentPolicy, savesSpares: Bool = false, say: (String) -> Void
+    ) throws -> [String] {
         var removed: [String] = []
         for path in environment.targets where FileSystem.isFolder(path) {
             let root = try Directory(path: path)
             for name in try surplus(app, environment, in: root, path) {
                 try Failpoint.retentionBeforeRemove.reach()
                 do {
+                    if savesSpares, environment.spare,
+                        try SparePreparation.take(name, in: root, path, shared: environment.shared)
+                    {
+                        continue
+                    }
                     try Target.removeRelease(name, in: root)
                     removed.append("\(path)/releases/\(name)")
                 } catch {
@@ -115,10 +124,9 @@ struct Retention: Sendable {
     func unknownFiles(of app: App, in store: ArtifactStore) throws -> [String] {
         let isBuilding = try installation.ledger.openJobs().contains { $0.job.app == app.name && $0.job.kind == .build }
         guard !isBuilding else { return [] }
-        let known = Set(try installation.ledger.artifacts(app: app.name).map(\.file))
+        let known = Set(try installation.ledger.artifacts(app: app.name).flatMap { ArtifactStore.files(of: $0.file) })
         return FileSystem.names(in: store.folder).filter { name in
-            if name.hasSuffix(".json"), known.contains("\(name.dropLast(".json".count)).tar.zst") { return false }
-            return !known.contains(name)
+            !known.contains(name)
         }
     }
 

@@ -22,6 +22,14 @@ public final class Worker: Service {
     private let watch: Watch
     private let isStopping = Mutex(false)
     private let running = Mutex<[Int64: Running]>([:])
+    /// Targets whose next release is prepared; a deployment there stops that first.
+    private let preparing = Mutex<[Place: Cancellation]>([:])
+
+    /// Where one deployment happens at a time.
+    private struct Place: Hashable, Sendable {
+        let app: String
+        let environment: String
+    }
 
     private struct Running: Sendable {
         let job: Job
@@ -54,6 +62,7 @@ public final class Worker: Service {
         for running in running.withLock({ Array($0.values) }) where running.job.kind == .build {
             running.cancellation.cancel()
         }
+        for preparation in preparing.withLock({ Array($0.values) }) { preparation.cancel() }
         watch.wake()
     }
 
@@ -123,7 +132,7 @@ public final class Worker: Service {
                     logger.error("\(error)")
                     if stay == .untilIdle, (rhythm.trouble ?? 0) > 30 { throw error }
                 }
-                let isBusy = running.withLock { !$0.isEmpty }
+                let isBusy = running.withLock { !$0.isEmpty } || preparing.withLock { !$0.isEmpty }
                 if stopping, !isBusy { break }
                 if stay == .untilIdle, !isBusy, rhythm.trouble == nil, !intaking.isWaiting, !hasWork { break }
                 if let trouble = rhythm.trouble, !stopping {
@@ -187,6 +196,12 @@ public final class Worker: Service {
         let open = try installation.ledger.openJobs()
         let tidying = running.withLock { $0.values.map(\.job) }
         for job in Schedule().next(open, tidying: tidying) where running.withLock({ $0[job.id] }) == nil {
+            if job.kind == .deploy, let preparation = preparing.withLock({ $0[Place(app: job.app, environment: job.name)] })
+            {
+                // Its end wakes the watch, and then it is this job's turn.
+                preparation.cancel()
+                continue
+            }
             if let taken = try installation.ledger.take(job, worker: id) { start(taken.job, taken.deployment) }
         }
         try intake.get()
@@ -200,8 +215,41 @@ public final class Worker: Service {
         running.withLock { $0[job.id] = Running(job: job, cancellation: cancellation) }
         group.addTask { [self] in
             await perform(job, deployment, cancellation, obstacle)
+            let place = Place(app: job.app, environment: job.name)
+            let preparation = Cancellation()
+            if deployment != nil, !isStopping.withLock({ $0 }) {
+                preparing.withLock { $0[place] = preparation }
+            }
             running.withLock { $0[job.id] = nil }
             watch.wake()
+            guard deployment != nil else { return }
+            await prepareSpares(place, preparation)
+            preparing.withLock { $0[place] = nil }
+            watch.wake()
+        }
+    }
+
+    /// Of the next release in each target, off everybody's way; a deployment that begins meanwhile ends it.
+    private func prepareSpares(_ place: Place, _ cancellation: Cancellation) async {
+        let logger = logger
+        do {
+            let app = try installation.app(place.app)
+            guard let environment = app.pipeline.environment(place.environment), environment.spare,
+                let live = try installation.ledger.environment(place.app, place.environment).live,
+                let release = live.releaseName, let artifact = try installation.ledger.artifact(live.artifact)
+            else { return }
+            let source = DeploymentPlan.Source(
+                artifact, installation.home, repository: app.pipeline.repository)
+            for target in environment.targets {
+                let preparation = SparePreparation(
+                    path: target, live: release, shared: environment.shared, source: source
+                ) { logger.info("\($0)") }
+                try await onThread { try preparation.run { try cancellation.check() } }
+            }
+        } catch is CancellationError {
+            // The deployment that ended it goes first; afterwards there is another preparation.
+        } catch {
+            logger.warning("no spare release for \(place.app) \(place.environment): \(error)")
         }
     }
 
@@ -304,7 +352,7 @@ public final class Worker: Service {
             let app = try installation.app(name)
             try await StateReferences(installation: installation).update(app)
             for environment in environments(app) {
-                _ = try Retention(installation: installation).prune(app, environment) { logger.warning("\($0)") }
+                _ = try Retention(installation: installation).prune(app, environment, savesSpares: true) { logger.warning("\($0)") }
             }
             _ = try Retention(installation: installation).collect(app)
         } catch {

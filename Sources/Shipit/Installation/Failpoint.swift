@@ -27,6 +27,7 @@ public enum Failpoint: String, Hashable, Sendable, CaseIterable {
     case putBackSwitched = "put-back-switched"
     case recoveryBegan = "recovery-began"
     case retentionBeforeRemove = "retention-before-remove"
+    case spareBeforeRename = "spare-before-rename"
 
     /// Read once: the environment of a process does not change.
     private static let wanted: (name: Substring, action: Substring)? = {

@@ -73,6 +73,15 @@ enum FileSystem {
         if sync, syncFolder { try self.syncFolder(of: path) }
     }
 
+    static func syncFile(_ path: String) throws {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else { throw ShipitError(.failure, "could not open \(path): \(systemReason(errno))") }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else {
+            throw ShipitError(.failure, "could not sync \(path): \(systemReason(errno))")
+        }
+    }
+
     static func syncFolder(of path: String) throws {
         let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

@@ -113,6 +113,15 @@ extension Ledger {
         }
     }
 
+    /// Those that have a tarball, newest first.
+    func packedArtifacts(app: String, limit: Int) throws -> [Artifact] {
+        try read { db in
+            try Artifact.fetchAll(
+                db, sql: "SELECT * FROM artifact WHERE app = ? AND digest <> '' ORDER BY id DESC LIMIT ?",
+                arguments: [app, limit])
+        }
+    }
+
     public func forget(_ artifact: Artifact) throws {
         try write { db in
             try db.execute(sql: "UPDATE job SET artifact = NULL WHERE artifact = ?", arguments: [artifact.id])

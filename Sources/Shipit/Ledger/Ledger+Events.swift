@@ -20,7 +20,7 @@ extension Ledger {
 
     /// Says something about a running job that changes no state: a phase began, a target was switched.
     public func progress(_ job: Job, _ text: String) throws {
-        try write { try $0.say(.jobProgress, app: job.app, run: job.run, job: job.id, text) }
+        try write(.withTheNext) { try $0.say(.jobProgress, app: job.app, run: job.run, job: job.id, text) }
     }
 }
 

@@ -1,6 +1,6 @@
-public import ArtifactKit
+import ArtifactKit
 import GRDB
-public import GitKit
+import GitKit
 
 /// How a job ended, as a value.
 public struct Ending: Hashable, Sendable {
@@ -35,7 +35,7 @@ extension Ledger {
     }
 
     public func beat(worker: Int64, at beat: Int64) throws {
-        try write { try $0.execute(sql: "UPDATE worker SET beat = ? WHERE id = ?", arguments: [beat, worker]) }
+        try write(.withTheNext) { try $0.execute(sql: "UPDATE worker SET beat = ? WHERE id = ?", arguments: [beat, worker]) }
     }
 
     /// It ended in order; the row of one that died stays.
@@ -76,8 +76,10 @@ extension Ledger {
     }
 
     /// Takes a queued job; nil when it is not queued any more. A deployment gets its row, number and token here.
+    ///
+    /// A deployment's is on the disk before anybody can see an effect; a build that is forgotten begins again.
     public func take(_ job: Job, worker: Int64) throws -> (job: Job, deployment: Deployment?)? {
-        try write { db in
+        try write(job.kind == .deploy ? .now : .withTheNext) { db in
             guard
                 let now = try Job.fetchOne(
                     db, sql: "SELECT * FROM job WHERE id = ? AND status = 'queued'", arguments: [job.id])
@@ -134,8 +136,10 @@ extension Ledger {
     // MARK: Ending jobs
 
     /// The build ended well: the artifact, the next job and the events.
+    ///
+    /// Synced with what follows: a power cut before that means that the build is done again.
     func finishBuild(_ job: Job, artifact: Int64, duration: Duration, policy: Policy) throws {
-        try write { db in
+        try write(.withTheNext) { db in
             try db.execute(sql: "UPDATE job SET artifact = ? WHERE id = ?", arguments: [artifact, job.id])
             let by = try String.fetchOne(db, sql: "SELECT cancelled_by FROM job WHERE id = ?", arguments: [job.id])
             if let by {
@@ -151,21 +155,43 @@ extension Ledger {
         }
     }
 
-    public func addArtifact(
-        app: String, revision: Revision, digest: Digest, size: Int64, file: String, run: Int64
+    /// An artifact of a build, or with neither digest nor size one that is yet to be packed.
+    func addArtifact(
+        of run: Run, manifest: Digest, digest: Digest?, size: Int64, file: String, method: Artifact.Method,
+        hasExportRules: Bool = false
     ) throws -> Artifact {
-        try write { db in
+        try write(.withTheNext) { db in
+            let tarball = digest?.description ?? ""
+            // One that was to be packed later is packed now.
             try db.execute(
                 sql: """
-                    INSERT INTO artifact (app, revision, digest, size, file, run, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)
-                    ON CONFLICT DO NOTHING
+                    UPDATE artifact SET manifest = ?, digest = ?, size = ? WHERE app = ? AND revision = ? AND digest = ''
+                    """, arguments: [manifest.description, tarball, size, run.app, run.revision.hex])
+            try db.execute(
+                sql: """
+                    INSERT INTO artifact
+                    (app, revision, manifest, digest, size, file, method, export_rules, run, created_at)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    ON CONFLICT (app, revision, digest) DO UPDATE SET manifest = excluded.manifest
                     """,
-                arguments: [app, revision.hex, digest.description, size, file, run, Timestamp.now])
+                arguments: [
+                    run.app, run.revision.hex, manifest.description, tarball, size, file, method, hasExportRules,
+                    run.id, Timestamp.now,
+                ])
             let found = try Artifact.fetchOne(
                 db, sql: "SELECT * FROM artifact WHERE app = ? AND revision = ? AND digest = ?",
-                arguments: [app, revision.hex, digest.description])
+                arguments: [run.app, run.revision.hex, tarball])
             guard let found else { throw ShipitError(.failure, "the artifact \(file) could not be recorded") }
             return found
+        }
+    }
+
+    /// The tarball of an artifact is on the disk.
+    func packed(_ artifact: Artifact, _ digest: Digest, size: Int64) throws {
+        try write(.withTheNext) { db in
+            try db.execute(
+                sql: "UPDATE artifact SET digest = ?, size = ? WHERE id = ? AND digest = ''",
+                arguments: [digest.description, size, artifact.id])
         }
     }
 

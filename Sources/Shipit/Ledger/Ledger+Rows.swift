@@ -7,6 +7,7 @@ extension Run.Kind: DatabaseValueConvertible {}
 extension Job.Kind: DatabaseValueConvertible {}
 extension Job.Wait: DatabaseValueConvertible {}
 extension Deployment.Kind: DatabaseValueConvertible {}
+extension Artifact.Method: DatabaseValueConvertible {}
 extension Hold.Kind: DatabaseValueConvertible {}
 extension Event.Kind: DatabaseValueConvertible {}
 
@@ -89,11 +90,20 @@ extension Artifact: FetchableRecord {
         id = row["id"]
         app = row["app"]
         revision = try value("revision", ObjectID(row["revision"] as String))
-        digest = try value("digest", Digest(hex: row["digest"] as String))
+        manifest = try Self.digest(row, "manifest")
+        digest = try Self.digest(row, "digest")
         size = row["size"]
         file = row["file"]
+        method = row["method"]
+        hasExportRules = row["export_rules"]
         run = row["run"]
         createdAt = row["created_at"]
+    }
+
+    /// Empty: not known yet.
+    private static func digest(_ row: Row, _ column: String) throws -> Digest? {
+        let hex: String = row[column]
+        return hex.isEmpty ? nil : try value(column, Digest(hex: hex))
     }
 }
 

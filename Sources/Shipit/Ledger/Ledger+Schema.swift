@@ -5,6 +5,7 @@ extension Ledger {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1") { try $0.execute(sql: schema1) }
+        migrator.registerMigration("2") { try $0.execute(sql: schema2) }
         return migrator
     }
 
@@ -178,5 +179,12 @@ extension Ledger {
         -- Grows by one for each attempt at a deployment: the fence that targets check.
         CREATE TABLE fence (token INTEGER NOT NULL) STRICT;
         INSERT INTO fence VALUES (0);
+        """
+
+    private static let schema2 = """
+        -- The digest of the manifest; the tarball's own is empty until it is packed.
+        ALTER TABLE artifact ADD COLUMN manifest TEXT NOT NULL DEFAULT '';
+        ALTER TABLE artifact ADD COLUMN method TEXT NOT NULL DEFAULT 'build' CHECK (method IN ('build', 'tree'));
+        ALTER TABLE artifact ADD COLUMN export_rules INTEGER NOT NULL DEFAULT 0;
         """
 }

@@ -67,13 +67,36 @@ public final class Ledger: Sendable {
         }
     }
 
+    /// When a transaction is on the disk.
+    enum Durability {
+        /// When it returns.
+        case now
+        /// With the next one that is, and in the order of both: for what is done again when a power cut takes it.
+        case withTheNext
+    }
+
     /// One transaction; database errors come out in our words.
     ///
     /// Not async on purpose: a commit takes less than a millisecond, and a cancelled task must still be able to record
     /// how it was cancelled.
-    func write<Value>(_ body: (Database) throws -> Value) throws -> Value {
+    func write<Value>(_ durability: Durability = .now, _ body: (Database) throws -> Value) throws -> Value {
         do {
-            return try database.write(body)
+            guard durability == .withTheNext else { return try database.write(body) }
+            return try database.writeWithoutTransaction { db in
+                // In WAL mode NORMAL leaves out the sync of a commit and nothing else (SQLite, "PRAGMA synchronous").
+                try db.execute(sql: "PRAGMA synchronous = NORMAL")
+                defer {
+                    // Cannot fail: it is a variable of this connection, and no transaction is open.
+                    try? db.execute(sql: "PRAGMA synchronous = FULL")
+                }
+                var value: Value?
+                try db.inTransaction(.immediate) {
+                    value = try body(db)
+                    return .commit
+                }
+                guard let value else { throw ShipitError(.failure, "the ledger \(path) kept nothing") }
+                return value
+            }
         } catch let error as DatabaseError {
             throw Ledger.explained(error, path)
         }

@@ -29,16 +29,32 @@ public struct Deployment: Hashable, Sendable, Codable {
     public let token: Int64
 }
 
-/// The tarball that a build made of a revision.
+/// What a build made of a revision: a manifest, and the tarball of it.
+///
+/// A revision that has no build is described first and packed while it is staged.
 public struct Artifact: Hashable, Sendable, Codable {
+    /// How it was made.
+    public enum Method: String, Hashable, Sendable, Codable {
+        /// By the revision's buildspec.
+        case build
+        /// Of the revision's tree as it is.
+        case tree
+    }
+
     public let id: Int64
     public let app: String
     public let revision: Revision
-    public let digest: Digest
-    /// Bytes of the tarball.
+    /// Of the manifest; nil for one that an older shipit made.
+    public let manifest: Digest?
+    /// Of the tarball; nil until it is packed.
+    public let digest: Digest?
+    /// Bytes of the tarball; 0 until it is packed.
     public let size: Int64
     /// The tarball's name below the app's artifacts folder.
     public let file: String
+    public let method: Method
+    /// The revision has attributes that could leave something out of its tree.
+    public let hasExportRules: Bool
     public let run: Int64
     public let createdAt: Timestamp
 }

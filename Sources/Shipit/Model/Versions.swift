@@ -1,3 +1,4 @@
+import ArtifactKit
 import Glibc
 
 /// Versions of shipit and of what it stands on.
@@ -10,6 +11,6 @@ public enum Versions {
         let release = withUnsafePointer(to: &machine.release) {
             $0.withMemoryRebound(to: CChar.self, capacity: 65) { String(cString: $0) }
         }
-        return ["shipit": shipit, "linux": release]
+        return ["shipit": shipit, "linux": release, "libarchive": TarballReader.libraryVersion]
     }
 }

@@ -14,11 +14,12 @@ extension Inspection {
             // Retention lets the file go, and the ledger remembers what was deployed.
             let mayBeGone = deployed.contains(artifact.id) && !needed.contains(artifact.id)
             if mayBeGone, !FileSystem.exists("\(folder)/\(artifact.file)") { continue }
-            inspect(artifact, in: folder)
+            // One without a tarball can be packed whenever it is needed; what is there of it is looked at then.
+            if artifact.digest != nil { inspect(artifact, in: folder) }
         }
         // A build writes aside, and names the tarball before the ledger has it.
         guard !isBusy else { return }
-        let known = Set(artifacts.flatMap { [$0.file, "\($0.file.dropLast(".tar.zst".count)).json"] })
+        let known = Set(artifacts.flatMap { ArtifactStore.files(of: $0.file) })
         for name in FileSystem.names(in: folder) where !known.contains(name) {
             let path = "\(folder)/\(name)"
             find(
@@ -42,7 +43,7 @@ extension Inspection {
             guard digest == artifact.digest, size == artifact.size else {
                 find(
                     .artifactDamaged, at: path,
-                    "it has \(size) bytes of digest \(digest); the ledger has \(artifact.size) and \(artifact.digest)",
+                    "it has \(size) bytes of digest \(digest); the ledger has \(artifact.size) and \(artifact.digest?.description ?? "none")",
                     remedy: "\(again); nothing is deployed from it")
                 return
             }
@@ -54,27 +55,44 @@ extension Inspection {
     }
 
     private mutating func inspectDescription(of artifact: Artifact, in folder: String, _ again: String) {
-        let path = "\(folder)/\(artifact.file.dropLast(".tar.zst".count)).json"
+        let path = "\(folder)/\(ArtifactStore.descriptionName(of: artifact.file))"
         do {
             guard let description = try ArtifactStore(folder).description(of: artifact.file) else {
                 find(.descriptionDamaged, at: path, "the artifact's description is gone", remedy: again)
                 return
             }
             guard description.digest == artifact.digest, description.size == artifact.size,
-                description.provenance.revision == artifact.revision
+                description.manifest == artifact.manifest, description.provenance.revision == artifact.revision
             else {
                 find(.descriptionDamaged, at: path, "it describes another artifact", remedy: again)
                 return
             }
-            let listed = try TarballReader.list(at: "\(folder)/\(artifact.file)")
-            guard let difference = listed.differences(from: description.manifest).first else { return }
-            find(
-                .descriptionDamaged, at: path, "\(visible(difference.path)) differs between manifest and tarball",
-                remedy: again)
+            try inspectManifest(of: artifact, in: folder, again)
         } catch let error as ShipitError {
             find(.descriptionDamaged, at: path, error.message, remedy: again)
         } catch {
             find(.descriptionDamaged, at: path, "\(error)", remedy: again)
         }
+    }
+
+    private mutating func inspectManifest(of artifact: Artifact, in folder: String, _ again: String) throws {
+        let path = "\(folder)/\(ArtifactStore.manifestName(of: artifact.file))"
+        let manifest: Manifest
+        do {
+            let file = try ManifestFile(at: path)
+            guard file.digest == artifact.manifest else {
+                find(.descriptionDamaged, at: path, "it is the manifest of another artifact", remedy: again)
+                return
+            }
+            manifest = try file.load()
+        } catch {
+            find(.descriptionDamaged, at: path, "\(error)", remedy: again)
+            return
+        }
+        let listed = try TarballReader.list(at: "\(folder)/\(artifact.file)")
+        guard let difference = listed.differences(from: manifest).first else { return }
+        find(
+            .descriptionDamaged, at: path, "\(visible(difference.path)) differs between manifest and tarball",
+            remedy: again)
     }
 }

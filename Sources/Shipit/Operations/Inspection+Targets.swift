@@ -101,7 +101,7 @@ extension Inspection {
             }
             guard let check = try ReleaseCheck(name, in: root, path) else {
                 find(
-                    .manifestMissing, at: "\(path)/.shipit/manifests/\(name).json", "the release has no manifest",
+                    .manifestMissing, at: "\(path)/.shipit/manifests/\(name).manifest", "the release has no manifest",
                     remedy: again)
                 continue
             }
@@ -173,10 +173,14 @@ extension Inspection {
                 leftover("\(folder)\(name)", "a write that was interrupted left it behind")
             }
         }
-        for name in FileSystem.names(in: "\(path)/.shipit/manifests") where name.hasSuffix(".json") {
-            if !FileSystem.exists("\(path)/releases/\(name.dropLast(".json".count))") {
+        for name in FileSystem.names(in: "\(path)/.shipit/manifests") where name.hasSuffix(".manifest") {
+            if !FileSystem.exists("\(path)/releases/\(name.dropLast(".manifest".count))") {
                 leftover(".shipit/manifests/\(name)", "its release is gone")
             }
+        }
+        for name in FileSystem.names(in: "\(path)/.shipit/indexes") where !FileSystem.exists("\(path)/releases/\(name)")
+        {
+            leftover(".shipit/indexes/\(name)", "its release is gone")
         }
         for name in FileSystem.names(in: "\(path)/.shipit/bundles") where !FileSystem.exists("\(path)/releases/\(name)")
         {

@@ -1,5 +1,4 @@
 import ArtifactKit
-import FoundationEssentials
 import Glibc
 
 /// A release's folder compared with its manifest, as the target itself has it: no ledger is needed.
@@ -27,13 +26,13 @@ public struct ReleaseCheck: Hashable, Sendable {
 
     /// Nil when the release has no manifest. Links to the target's own `shared` are as they should be.
     init?(_ release: String, in target: Directory, _ path: String) throws {
-        let name = Array(".shipit/manifests/\(release).json".utf8)
+        let name = Array(".shipit/manifests/\(release).manifest".utf8)
         guard try target.metadata(name) != nil else { return nil }
         let manifest: Manifest
         do {
-            manifest = try JSONDecoder().decode(Manifest.self, from: Data(try target.readFile(name, limit: 1 << 30)))
+            manifest = try ManifestFile(in: target, name).load()
         } catch {
-            throw ShipitError(.failure, "\(path)/.shipit/manifests/\(release).json is damaged")
+            throw ShipitError(.failure, "\(path)/.shipit/manifests/\(release).manifest is damaged")
         }
         shared = "\(path)/shared/"
         scripts = Self.scripts(release, in: target, path)

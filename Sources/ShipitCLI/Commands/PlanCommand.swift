@@ -41,8 +41,10 @@ struct PlanCommand: ParsableCommand {
         list("files", plan.changes.map { "\(sign($0.kind)) \(visible($0.path))" }, terminal)
         list("hook scripts that change", plan.changedScripts, terminal)
         list("releases that will be removed", plan.removed, terminal)
+        let artifact = promotion.artifact
         terminal.answer(
-            "  artifact: \(size(promotion.artifact.size)), sha256 \("\(promotion.artifact.digest)".prefix(12))")
+            artifact.digest.map { "  artifact: \(size(artifact.size)), sha256 \($0.description.prefix(12))" }
+                ?? "  artifact: not packed yet")
         terminal.say("next: shipit promote \(promotion.revision.abbreviated()) --to \(promotion.environment)")
     }
 
@@ -74,7 +76,7 @@ struct PlanCommand: ParsableCommand {
         }
         return [
             "environment": .string(promotion.environment), "from": JSON(promotion.live?.revision),
-            "to": JSON(promotion.revision), "artifact": .string("\(promotion.artifact.digest)"),
+            "to": JSON(promotion.revision), "artifact": JSON(promotion.artifact.digest?.description),
             "run": JSON(promotion.waiting?.run), "commits": commits(plan.commits),
             "complete": .bool(plan.commitsAreComplete), "lost": commits(plan.lost),
             "authors": .array(plan.authors.map(JSON.string)),

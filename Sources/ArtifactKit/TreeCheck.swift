@@ -1,0 +1,75 @@
+import Glibc
+
+/// Whether a tree is still what its index says, by looking at each entry and reading none.
+public struct TreeCheck: Sendable {
+    let manifest: ManifestFile
+    let index: TreeIndex
+
+    public init(_ manifest: ManifestFile, _ index: TreeIndex) {
+        self.manifest = manifest
+        self.index = index
+    }
+
+    /// The first thing that was found to differ, for people; nil when nothing does.
+    ///
+    /// A name that came or went shows in its folder, whose times are recorded too.
+    public func difference(in tree: Directory) throws -> String? {
+        guard let header = index.header, header.manifest == manifest.digest else { return "its index is of another" }
+        guard try tree.status().modified == header.modified else { return "names at its top changed" }
+        let root = tree.descriptor
+        do {
+            try withExtendedLifetime(tree) {
+                try onBothCores(manifest.sections.count) {
+                    [CChar](repeating: 0, count: PathRules.longestPath + 1)
+                } _: { path, section in
+                    try look(at: manifest.sections[section], in: root, &path)
+                }
+            }
+        } catch let difference as Difference {
+            return difference.what
+        }
+        return nil
+    }
+
+    private struct Difference: Error { let what: String }
+
+    /// `path` is room for one, so that nothing is allocated for each entry.
+    private func look(at section: Section, in root: Int32, _ path: inout [CChar]) throws {
+        let records = try index.records(of: section)
+        let lines = try manifest.lines(of: section)
+        var place = 0
+        try lines.withUnsafeBytes { bytes in
+            try ManifestFile.forEachLine(in: bytes) { line in
+                guard place < records.count, let (_, name) = ManifestEntry.scan(line) else {
+                    throw manifest.damage("a section does not have its entries")
+                }
+                let record = records[place]
+                place += 1
+                guard record.inode != 0 else { return }
+                try Self.place(name, in: &path)
+                var status = stat()
+                guard fstatat(root, path, &status, AT_SYMLINK_NOFOLLOW) == 0,
+                    TreeIndex.Record(Status(status)) == record
+                else { throw Difference(what: "\(visible(Array(name))) changed") }
+            }
+        }
+        guard place == records.count else { throw manifest.damage("a section does not have its entries") }
+    }
+
+    private static func place(_ name: ManifestEntry.Bytes, in path: inout [CChar]) throws {
+        var count = 0
+        func append(_ byte: UInt8) {
+            path[count] = CChar(bitPattern: byte)
+            count += 1
+        }
+        if name.count < path.count, !name.contains(UInt8(ascii: "%")) {
+            for byte in name { append(byte) }
+        } else {
+            guard let bytes = ManifestEntry.unescape(name), bytes.count < path.count else {
+                throw Difference(what: "a line of its manifest is no entry")
+            }
+            for byte in bytes { append(byte) }
+        }
+        path[count] = 0
+    }
+}
