@@ -123,7 +123,9 @@ public final class ManifestFile: @unchecked Sendable {
 
     func firstEntry(in lines: UnsafeRawBufferPointer) throws -> ManifestEntry {
         let end = lines.firstIndex(of: UInt8(ascii: "\n")) ?? lines.endIndex
-        guard let entry = ManifestEntry.parse(.init(rebasing: lines[..<end])) else { throw damage("a line is no entry") }
+        guard let entry = ManifestEntry.parse(.init(rebasing: lines[..<end])) else {
+            throw damage("a line is no entry")
+        }
         return entry
     }
 

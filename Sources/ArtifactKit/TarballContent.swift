@@ -4,7 +4,7 @@ import Glibc
 public final class TarballContent: Content {
     public let path: String
     public let manifest: ManifestFile
-    private let frames: [Digest: Frame]
+    private let frames: [Digest: (section: Section, frame: Frame)]
 
     /// `frames` are as the tarball's writer gave them; the manifest is what the tarball contains.
     public init(at path: String, manifest: ManifestFile, frames: [Frame]) throws {
@@ -28,7 +28,8 @@ public final class TarballContent: Content {
         let found = try Digest.ofFile(at: path).digest
         guard found == digest else {
             throw ArtifactError(
-                .differs, what: "accept", path: visible(Array(path.utf8)), reason: "its digest is \(found), not \(digest)")
+                .differs, what: "accept", path: visible(Array(path.utf8)),
+                reason: "its digest is \(found), not \(digest)")
         }
     }
 

@@ -90,7 +90,7 @@ public final class TarballWriter {
     public func add(_ section: Section, of other: TarballContent) throws {
         guard isUsable else { throw finished }
         isUsable = false
-        guard let frame = other.frame(of: section) else {
+        guard let frame = other.frame(of: section), let section = other.own(section) else {
             throw refusal(.notFound, section.firstPath, "its section is not in \(other.path)")
         }
         try endFrame()

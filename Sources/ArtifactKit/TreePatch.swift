@@ -215,7 +215,8 @@ extension TreePatch {
                         .differs, what: "accept", path: visible(entry.path),
                         reason: "its content is not what the manifest says")
                 }
-                records[entries.firstIndex(notBefore: entry.path)] = TreeIndex.Record(try filler.finish(file, at: entry.path))
+                records[entries.firstIndex(notBefore: entry.path)] = TreeIndex.Record(
+                    try filler.finish(file, at: entry.path))
             }
             for (place, entry) in entries.enumerated() where entry.kind != .directory && !isLeftOut(entry.path) {
                 if entry.kind == .link, isWanted(place) { try filler.makeLink(entry.path, target: entry.link) }

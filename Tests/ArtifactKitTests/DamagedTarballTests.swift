@@ -18,7 +18,8 @@ import Testing
             defer { #expect(throws: Never.self) { try scratch.directory.removeTree(bytes("target")) } }
             do {
                 try ArtifactKitTests.extract(
-                    at: scratch.path("bad"), manifest: summary.manifest, frames: summary.frames, digest: summary.digest, into: target)
+                    at: scratch.path("bad"), manifest: summary.manifest, frames: summary.frames, digest: summary.digest,
+                    into: target)
             } catch is ArtifactError {
                 return false
             }

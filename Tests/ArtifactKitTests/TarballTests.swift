@@ -15,7 +15,8 @@ import Testing
         #expect(size == summary.size)
         let target = try scratch.folder("target")
         try ArtifactKitTests.extract(
-            at: scratch.path("t"), manifest: summary.manifest, frames: summary.frames, digest: summary.digest, into: target)
+            at: scratch.path("t"), manifest: summary.manifest, frames: summary.frames, digest: summary.digest,
+            into: target)
         #expect(try listing(of: target) == summary.manifest)
         #expect(try scratch.directory.metadata(bytes("t"))?.mode == 0o600)
     }
@@ -149,7 +150,8 @@ import Testing
         let summary = try pack(to: scratch.path("t")) { _ in }
         #expect(summary.manifest.entries.isEmpty)
         try ArtifactKitTests.extract(
-            at: scratch.path("t"), manifest: summary.manifest, frames: summary.frames, digest: summary.digest, into: scratch.folder("x"))
+            at: scratch.path("t"), manifest: summary.manifest, frames: summary.frames, digest: summary.digest,
+            into: scratch.folder("x"))
     }
 
     @Test func `a tarball may not have more than its limits`() throws {

@@ -15,10 +15,13 @@ extension FsckTests {
         },
         .lasting("a description is gone", .descriptionDamaged) { try $0.remove(try $0.description()) },
         .lasting("a description is no JSON", .descriptionDamaged) { try $0.write("{", to: try $0.description()) },
-        .lasting("a description lists another file", .descriptionDamaged) {
-            let path = try $0.description()
+        .lasting("a manifest lists another file", .descriptionDamaged) {
+            let path = try $0.description().replacing(".json", with: ".manifest")
             let text = try String(contentsOfFile: path, encoding: .utf8)
             try $0.write(text.replacing("site/index.html", with: "site/indey.html"), to: path)
+        },
+        .lasting("a manifest is gone", .descriptionDamaged) {
+            try $0.remove(try $0.description().replacing(".json", with: ".manifest"))
         },
         .mendable("an interrupted build left its tarball", .artifactUnknown) {
             try $0.write("x", to: "\($0.home.artifacts("blog"))/.aside-1-1")

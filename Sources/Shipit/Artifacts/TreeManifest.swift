@@ -137,5 +137,7 @@ extension [UInt8] {
         indices.reversed().filter { self[$0] == UInt8(ascii: "/") }.map { Array(self[..<$0]) }
     }
 
-    fileprivate func hasSuffix(_ suffix: [UInt8]) -> Bool { count >= suffix.count && self[(count - suffix.count)...].elementsEqual(suffix) }
+    fileprivate func hasSuffix(_ suffix: [UInt8]) -> Bool {
+        count >= suffix.count && self[(count - suffix.count)...].elementsEqual(suffix)
+    }
 }

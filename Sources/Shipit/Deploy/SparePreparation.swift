@@ -60,8 +60,13 @@ struct SparePreparation: Sendable {
 
     // MARK: A release that was let go
 
-    /// Takes a release out of its place, for `run` to make the spare one of; false when it cannot be used for that.
-    static func take(_ release: String, in root: Directory, _ path: String, shared: [SharedPath]) throws -> Bool {
+    /// Takes a release out of its place, for `run` to make the spare one of if nobody holds on to it; false when it stays.
+    ///
+    /// `occupant`: who holds on to a folder, if anybody does.
+    static func take(
+        _ release: String, in root: Directory, _ path: String, shared: [SharedPath],
+        occupant: (_ folder: String) -> String? = Occupants.first
+    ) throws -> Bool {
         let own = try root.open(Array(".shipit".utf8))
         let index = Array("indexes/\(release)".utf8), manifest = Array("manifests/\(release).manifest".utf8)
         let kind = SpareKind(owner: try root.status(), shared: shared)
@@ -80,10 +85,7 @@ struct SparePreparation: Sendable {
         try own.rename(index, to: Spare.index, in: folder)
         // Now that nobody can come to it any more, whoever is there already can be seen.
         let place = FileSystem.realPath("\(path)/.shipit/preparing/tree") ?? "\(path)/.shipit/preparing/tree"
-        guard Occupants.first(below: place) == nil else {
-            try Trash.discard(preparing, in: own)
-            return true
-        }
+        if occupant(place) != nil { try Trash.discard(preparing, in: own) }
         return true
     }
 

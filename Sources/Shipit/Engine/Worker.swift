@@ -196,7 +196,8 @@ public final class Worker: Service {
         let open = try installation.ledger.openJobs()
         let tidying = running.withLock { $0.values.map(\.job) }
         for job in Schedule().next(open, tidying: tidying) where running.withLock({ $0[job.id] }) == nil {
-            if job.kind == .deploy, let preparation = preparing.withLock({ $0[Place(app: job.app, environment: job.name)] })
+            if job.kind == .deploy,
+                let preparation = preparing.withLock({ $0[Place(app: job.app, environment: job.name)] })
             {
                 // Its end wakes the watch, and then it is this job's turn.
                 preparation.cancel()
@@ -352,7 +353,9 @@ public final class Worker: Service {
             let app = try installation.app(name)
             try await StateReferences(installation: installation).update(app)
             for environment in environments(app) {
-                _ = try Retention(installation: installation).prune(app, environment, savesSpares: true) { logger.warning("\($0)") }
+                _ = try Retention(installation: installation).prune(app, environment, savesSpares: true) {
+                    logger.warning("\($0)")
+                }
             }
             _ = try Retention(installation: installation).collect(app)
         } catch {

@@ -35,7 +35,9 @@ extension Ledger {
     }
 
     public func beat(worker: Int64, at beat: Int64) throws {
-        try write(.withTheNext) { try $0.execute(sql: "UPDATE worker SET beat = ? WHERE id = ?", arguments: [beat, worker]) }
+        try write(.withTheNext) {
+            try $0.execute(sql: "UPDATE worker SET beat = ? WHERE id = ?", arguments: [beat, worker])
+        }
     }
 
     /// It ended in order; the row of one that died stays.

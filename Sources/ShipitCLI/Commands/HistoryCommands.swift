@@ -177,7 +177,8 @@ struct ArtifactsCommand: ParsableCommand {
                 .array(
                     artifacts.map {
                         [
-                            "app": .string($0.app), "revision": JSON($0.revision), "digest": JSON($0.digest?.description),
+                            "app": .string($0.app), "revision": JSON($0.revision),
+                            "digest": JSON($0.digest?.description),
                             "size": JSON($0.size), "path": .string(installation.home.artifact($0.app, $0.file)),
                             "run": JSON($0.run), "at": JSON($0.createdAt),
                         ]
@@ -187,8 +188,10 @@ struct ArtifactsCommand: ParsableCommand {
         var table = Table("APP", "REVISION", "SHA256", "SIZE", "RUN", "MADE", "FILE")
         for artifact in artifacts {
             table.add(
-                artifact.app, artifact.revision.abbreviated(), artifact.digest.map { String($0.description.prefix(12)) } ?? "–",
-                artifact.digest == nil ? "–" : size(artifact.size), "\(artifact.run)", artifact.createdAt.local, artifact.file)
+                artifact.app, artifact.revision.abbreviated(),
+                artifact.digest.map { String($0.description.prefix(12)) } ?? "–",
+                artifact.digest == nil ? "–" : size(artifact.size), "\(artifact.run)", artifact.createdAt.local,
+                artifact.file)
         }
         table.isEmpty
             ? terminal.say("there are no artifacts yet; git push makes the first") : terminal.answer(table.text)
