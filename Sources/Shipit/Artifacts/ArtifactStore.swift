@@ -95,7 +95,8 @@ public struct Provenance: Codable, Sendable {
     public let run: Int64
     public let by: String
     public let at: String
-    /// How it was made: `build` (by its buildspec) or `tree` (packed as it is).
+    /// How it was made: `build` (by its buildspec), `patched` (the same, in the workspace of an earlier build)
+    /// or `tree` (packed as it is).
     public let method: String
     public let buildspec: Digest?
     public let sandboxed: Bool

@@ -66,16 +66,16 @@ struct Export {
         }
     }
 
-    private func link(_ entry: TreeEntry) throws -> [UInt8] {
+    func link(_ entry: TreeEntry) throws -> [UInt8] {
         let target = try repository.blob(entry.id)
         try PathRules.checkLink(at: entry.path, target: target)
         return target
     }
 
-    private typealias Reader = ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
+    typealias Reader = ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
 
     /// The size and the bytes of a file; a pointer to a large file becomes the large file when it is at hand.
-    private func content(of entry: TreeEntry, as blob: BlobReadAhead.Blob) throws -> (size: Int64, read: Reader) {
+    func content(of entry: TreeEntry, as blob: BlobReadAhead.Blob) throws -> (size: Int64, read: Reader) {
         guard case .bytes(let bytes) = blob else {
             return (try repository.blobSize(entry.id), { consume in try repository.readBlob(entry.id, consume) })
         }

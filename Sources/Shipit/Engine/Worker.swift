@@ -92,7 +92,8 @@ public final class Worker: Service {
         logger.info("worker \(id) begins", metadata: ["pid": "\(getpid())"])
         let logger = logger
         ArtifactStore.sweep(installation.home)
-        for left in Workspaces.sweep(installation.home.work) {
+        BuildCache.sweep(installation.home)
+        for left in Workspaces.sweep(installation.home) {
             logger.warning("a workspace could not be removed: \(left)")
         }
         do {
@@ -307,6 +308,8 @@ public final class Worker: Service {
                 _ = try Retention(installation: installation).prune(app, environment) { logger.warning("\($0)") }
             }
             _ = try Retention(installation: installation).collect(app)
+            let cache = BuildCache(installation.home, name)
+            try await onThread { try cache.settle() }
         } catch {
             logger.warning("tidying up \(name) after \(occasion): \(error)")
         }
