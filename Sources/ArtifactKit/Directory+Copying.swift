@@ -15,13 +15,15 @@ extension Directory {
     /// copies share their blocks with the originals.
     ///
     /// Links are copied as they are and never followed, times are kept, modes lose set-user-id and its like, and devices,
-    /// pipes and sockets are left out. What is there already stays: a folder is filled up, nothing is replaced. `check`
+    /// pipes and sockets are left out. A file of somebody else than `formerOwner` is an error: it may be a hard link to
+    /// what whoever made the tree could not read. What is there already stays: a folder is filled up, nothing is replaced. `check`
     /// is asked between files whether to go on.
     public func copyTree(
-        _ from: [UInt8], to: [UInt8], in other: Directory, owner: (user: UInt32, group: UInt32)? = nil,
+        _ from: [UInt8], to: [UInt8], in other: Directory, of formerOwner: UInt32? = nil,
+        owner: (user: UInt32, group: UInt32)? = nil,
         _ check: () throws -> Void = {}
     ) throws -> CopySummary {
-        let copy = TreeCopy(owner: owner)
+        let copy = TreeCopy(of: formerOwner, owner: owner)
         let source = try from.parent.map { try open(Array($0)) } ?? self
         let target = try to.parent.map { try other.open(Array($0)) } ?? other
         let (old, new) = (Array(from.lastComponent), Array(to.lastComponent))
@@ -57,7 +59,12 @@ private final class TreeCopy {
     var pending: [Folder] = []
     var summary = CopySummary()
 
-    init(owner: (user: UInt32, group: UInt32)?) { self.owner = owner }
+    private let formerOwner: UInt32?
+
+    init(of formerOwner: UInt32?, owner: (user: UInt32, group: UInt32)?) {
+        self.formerOwner = formerOwner
+        self.owner = owner
+    }
 
     /// Copies one thing; of a folder only itself, and says whether it was made, so that its content follows.
     func copy(_ name: [UInt8], in source: Directory, to new: [UInt8], in target: Directory) throws -> Bool? {
@@ -84,7 +91,11 @@ private final class TreeCopy {
         _ name: [UInt8], _ status: Status, in source: Directory, to new: [UInt8], in target: Directory
     ) throws {
         let file = try source.openBeneath(name, O_RDONLY | O_NONBLOCK, what: "copy")
-        try file.checkIsFile(what: "copy") { source.shown(name) }
+        let found = try file.checkIsFile(what: "copy") { source.shown(name) }
+        guard formerOwner == nil || found.owner == formerOwner else {
+            throw ArtifactError(
+                .unsafeEntry, what: "copy", path: source.shown(name), reason: "it belongs to user \(found.owner)")
+        }
         let copy = try new.withCPath { new in
             do throws(SystemFailure) { return try makeFile(new, in: target.descriptor, mode: 0o600) } catch {
                 throw error.named("copy", source.shown(name))

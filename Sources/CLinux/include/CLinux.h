@@ -78,6 +78,8 @@ static inline int64_t linux_modified_seconds(const char *path) {
     return lstat(path, &status) == 0 ? (int64_t)status.st_mtim.tv_sec : 0;
 }
 
+/* Says that a file was used now; one that is gone is no matter. */
+static inline void linux_touch(const char *path) { utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW); }
 /* Makes an empty file like another: 1 when they share their blocks, 0 when the bytes were copied. */
 int linux_copy_file(int from, int to);
 /* Gives a file or a folder the times of another. */

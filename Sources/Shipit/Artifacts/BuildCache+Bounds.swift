@@ -8,7 +8,7 @@ extension BuildCache {
 
     /// A cache that is looked after, not built with.
     init(_ home: Home, _ app: String) {
-        self.init(folder: home.caches(app), isEnclosed: true, user: nil, mark: "none", say: { _ in })
+        self.init(folder: home.caches(app), isEnclosed: true, user: nil, mark: "none", lends: false, say: { _ in })
     }
 
     /// Entries that go: the least recently used beyond the limits, and what has not been used for long.

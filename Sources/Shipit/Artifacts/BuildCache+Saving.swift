@@ -113,7 +113,7 @@ extension BuildCache {
                 try source.move(path, to: name, in: aside)
                 moved += 1
             } catch let error as ArtifactError where Self.wantsCopy.contains(error.code) {
-                let copied = try source.copyTree(path, to: name, in: aside, owner: owner)
+                let copied = try source.copyTree(path, to: name, in: aside, of: uid, owner: owner)
                 summary.files += copied.files
                 summary.shared += copied.shared
             }

@@ -37,6 +37,8 @@ struct BuildCache: Sendable {
     let user: User?
     /// Tells the folders of one build from those of another.
     let mark: String
+    /// Entries may be lent by rename; not into a workspace that stays.
+    let lends: Bool
     var limits = Limits()
     let say: @Sendable (String) -> Void
 
@@ -84,7 +86,8 @@ struct BuildCache: Sendable {
         }
         let began = ContinuousClock.now
         let record = entry.record
-        let isLent = fallback == nil && record.isStable && record.user == uid && request.cache.action == nil
+        let isLent =
+            lends && fallback == nil && record.isStable && record.user == uid && request.cache.action == nil
         let root = try Directory(path: folder)
         let holder = isLent ? "lent-\(mark)" : record.name
         if isLent { try root.rename(Array(record.name.utf8), to: Array(holder.utf8)) }
@@ -102,7 +105,7 @@ struct BuildCache: Sendable {
             if isLent, try hasMoved(name, in: kept, to: path, in: target) {
                 moved.insert(item.name)
             } else {
-                let copied = try kept.copyTree(name, to: path, in: target, owner: owner, check)
+                let copied = try kept.copyTree(name, to: path, in: target, of: record.user, owner: owner, check)
                 summary.files += copied.files
                 summary.shared += copied.shared
             }
@@ -149,7 +152,7 @@ struct BuildCache: Sendable {
         return true
     }
 
-    func touch(_ name: String) { utimes("\(folder)/\(name)/\(CacheRecord.file)", nil) }
+    func touch(_ name: String) { linux_touch("\(folder)/\(name)/\(CacheRecord.file)") }
 
     /// A wall clock that was set back while a build ran would hide what the build changed.
     static var lead: Int64 { linux_nanoseconds(CLOCK_REALTIME) - linux_nanoseconds(CLOCK_BOOTTIME) }

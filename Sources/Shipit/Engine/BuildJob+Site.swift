@@ -27,7 +27,7 @@ extension BuildJob {
         let log = log
         let cache = BuildCache(
             folder: installation.home.caches(run.app), isEnclosed: isEnclosed, user: Sandbox.buildUser, mark: mark,
-            say: { log.say($0) })
+            lends: !isPatching, say: { log.say($0) })
         do {
             if spec.cache != nil || isPatching { try installation.home.prepareCaches(run.app) }
             let export = try Export(run.revision, from: try Repository(at: policy.pipeline.repository))

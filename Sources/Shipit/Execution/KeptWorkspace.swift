@@ -44,7 +44,7 @@ struct KeptWorkspace: Sendable {
     /// Gives the workspace this path, and what is in it; an error says why it is not to be had.
     func take(to path: String, under wanted: WorkspaceIndex.Head) throws -> WorkspaceIndex {
         guard FileSystem.exists(self.path), let index = try WorkspaceIndex(at: index) else {
-            throw ShipitError(.unavailable, "no build has left one")
+            throw ShipitError(.unavailable, "no successful build has left one")
         }
         guard rename(self.path, path) == 0 else {
             throw ShipitError(.unavailable, "the last one cannot be taken: \(systemReason(errno))")
