@@ -18,7 +18,7 @@ let package = Package(
     dependencies: [
         // Commands, help, completions and man pages from one declaration.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        // SHA-256 with the processor's own instructions.
+        // SHA-256, and SHA-1 for git's ids, with the processor's own instructions.
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         // What operators read; users read events.
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -38,9 +38,14 @@ let package = Package(
             name: "CLibgit2", pkgConfig: "libgit2", providers: [.apt(["libgit2-dev"])]),
         .systemLibrary(
             name: "CLibarchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+        // libgit2 and git both hold a large loose object as a whole; zlib alone inflates it piece by piece.
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         // System calls that Glibc's Swift module does not show: openat2, pidfd_open, close_range and the like.
         .target(name: "CLinux"),
-        .target(name: "GitKit", dependencies: ["CLibgit2"], swiftSettings: settings),
+        .target(
+            name: "GitKit",
+            dependencies: ["CLibgit2", "CZlib", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: settings),
         .target(
             name: "ArtifactKit",
             dependencies: [

@@ -47,6 +47,12 @@ extension Directory {
         }
     }
 
+    /// Of a folder; not of a link that somebody put in its place.
+    public func setMode(_ path: [UInt8], _ mode: UInt16) throws {
+        let folder = try openBeneath(path, O_RDONLY | O_DIRECTORY, what: "set the mode of")
+        guard fchmod(folder.number, mode_t(mode & 0o777)) == 0 else { throw failure(errno, "set the mode of", path) }
+    }
+
     /// A file or a link, or anything else that is no folder.
     public func remove(_ path: [UInt8]) throws {
         try withParent(of: path, what: "remove") { folder, name in

@@ -15,11 +15,15 @@ public final class TarballContent: Content {
         }
         self.path = path
         self.manifest = manifest
-        self.frames = Dictionary(zip(manifest.sections.map(\.digest), frames)) { first, _ in first }
+        let pairs = zip(manifest.sections, frames).map { ($0.digest, (section: $0, frame: $1)) }
+        self.frames = Dictionary(pairs) { first, _ in first }
     }
 
-    /// The frame that holds the section, or another section that says the same.
-    public func frame(of section: Section) -> Frame? { frames[section.digest] }
+    /// The frame that holds the section, which may be another manifest's that says the same.
+    public func frame(of section: Section) -> Frame? { frames[section.digest]?.frame }
+
+    /// The section of this tarball's own manifest that says the same.
+    func own(_ section: Section) -> Section? { frames[section.digest]?.section }
 
     public func reader() -> any ContentReader { Reader(tarball: self) }
 

@@ -21,12 +21,17 @@ extension Repository {
 
     /// Hands the blob out in pieces, in order, each valid during its call; memory stays flat whatever the size.
     ///
-    /// Above `inMemoryLimit` the pieces come from a `git cat-file` child that lives as long as the repository is open:
-    /// libgit2 cannot stream a packed blob.
+    /// Above `inMemoryLimit` a loose blob is inflated here, and what was handed out of it counts only when this returns:
+    /// its id is checked at the end. A packed one comes from a `git cat-file` child that lives as long as the repository
+    /// is open: libgit2 can stream neither.
     public func readBlob(_ id: ObjectID, _ consume: (UnsafeRawBufferPointer) throws -> Void) throws {
         let operation = "read the blob \(id)"
         let size = try blobSize(id)
         if size > Self.inMemoryLimit {
+            if let loose = LooseObject(id, in: self, operation: operation) {
+                defer { loose.close() }
+                return try loose.read(size: size, consume)
+            }
             try stream(id, size: size, operation, consume)
         } else {
             let object = try object(id, operation)

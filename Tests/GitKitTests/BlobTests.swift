@@ -37,11 +37,14 @@ import Testing
         }
     }
 
-    @Test func `large blobs follow each other on one stream, and one left halfway harms no other`() throws {
+    @Test(arguments: [false, true])
+    func `large blobs follow each other, and one left halfway harms no other`(packed: Bool) throws {
         struct Enough: Error {}
         let scratch = try ScratchRepository()
         let size = Int(Repository.inMemoryLimit) + 5
         let ids = try (1...3).map { try scratch.blob([UInt8](repeating: $0, count: size)) }
+        for id in ids { try scratch.git("update-ref", "refs/keep/\(id)", id.hex) }
+        if packed { try scratch.git("repack", "-adq") }
         let repository = try scratch.open()
         func readWhole(_ index: Int) throws {
             var sum = 0
@@ -85,6 +88,8 @@ import Testing
     @Test func `no child is left when the repository is closed`() throws {
         let scratch = try ScratchRepository()
         let id = try scratch.blob([UInt8](repeating: 1, count: Int(Repository.inMemoryLimit) + 1))
+        try scratch.git("update-ref", "refs/keep/one", id.hex)
+        try scratch.git("repack", "-adq")
         try scratch.open().readBlob(id) { _ in }
         let processes = try ScratchRepository.run(["ps", "-eo", "args"], in: scratch.folder)
         #expect(!String(decoding: processes, as: UTF8.self).contains("--git-dir=\(scratch.path)"))

@@ -1,3 +1,4 @@
+import GitKit
 import Testing
 
 @testable import Shipit
@@ -54,6 +55,39 @@ private func complaints(_ yaml: String) -> [String] {
         #expect(artifacts.discardPaths)
     }
 
+    @Test(arguments: [
+        ("node_modules/**/*", CachePath.Place.source, "node_modules"), ("./a//b/", .source, "a/b"),
+        ("/root/.m2/**/*", .home, ".m2"), ("~/.cache/**", .home, ".cache"), ("$HOME/.npm", .home, ".npm"),
+        ("/root/**/*", .home, "*"), ("${CODEBUILD_SRC_DIR}/x/*", .source, "x/*"), ("**/*.o", .source, "**/*.o"),
+    ])
+    func `a cache path is in the source or in the home`(written: String, place: CachePath.Place, pattern: String)
+        throws
+    {
+        let path = try CachePath(written)
+        #expect(path.place == place && path.pattern.pattern == pattern)
+    }
+
+    @Test func `a key is made from text, variables and the ids of files`() throws {
+        let id = try #require(ObjectID(String(repeating: "1", count: 40)))
+        let other = try #require(ObjectID(String(repeating: "2", count: 40)))
+        func entries(_ files: [String: ObjectID]) -> [TreeEntry] {
+            files.map { TreeEntry(path: Array($0.key.utf8), kind: .file, id: $0.value) }
+        }
+        func text(_ key: String, _ files: [String: ObjectID]) throws -> String {
+            try CacheKey(key).text(entries(files), ["A": "a"]) { _ in }
+        }
+        #expect(try text("k-$A-${A}b-$B.", [:]) == "k-a-ab-.")
+        let hash = "n-$(codebuild-hash-files './a.lock' \"sub/**/*.lock\")"
+        let one = try text(hash, ["a.lock": id, "other": id])
+        #expect(one.hasPrefix("n-") && one.count == 66)
+        #expect(try text(hash, ["a.lock": id, "other": other]) == one)
+        #expect(try text(hash, ["a.lock": other]) != one)
+        #expect(try text(hash, ["a.lock": id, "sub/x/b.lock": id]) != one)
+        var missing: [String] = []
+        _ = try CacheKey(hash).text([], [:]) { missing.append($0.pattern) }
+        #expect(missing == ["a.lock", "sub/**/*.lock"])
+    }
+
     @Test(arguments: ["0.2", "'0.2'", "0.20"])
     func `version 0.2 may be written as people write it`(version: String) {
         #expect(complaints("version: \(version)\nphases: {build: {commands: [a]}}") == [])
@@ -84,7 +118,55 @@ private func complaints(_ yaml: String) -> [String] {
         ("version: 0.2\nphases: {}\nrun-as: x", #"buildspec.yml:3:1: "run-as" is not supported yet"#),
         ("version: 0.2\nphases: {}\nbatch: x", #"buildspec.yml:3:1: "batch" is not supported yet"#),
         ("version: 0.2\nphases: {}\nreports: x", #"buildspec.yml:3:1: "reports" is not supported yet"#),
-        ("version: 0.2\nphases: {}\ncache: x", #"buildspec.yml:3:1: "cache" is not supported yet"#),
+        ("version: 0.2\nphases: {}\ncache: x", #"buildspec.yml:3:8: cache wants a mapping (key: value), found "x""#),
+        (
+            "version: 0.2\nphases: {}\ncache: {}",
+            "buildspec.yml:3:8: cache has no paths, expected a list such as - 'node_modules/**/*'"
+        ),
+        (
+            "version: 0.2\nphases: {}\ncache: {paths: []}",
+            "buildspec.yml:3:16: paths wants at least one file, folder or glob"
+        ),
+        (
+            "version: 0.2\nphases: {}\ncache: {paths: [../x]}",
+            #"buildspec.yml:3:17: the cache path "../x" must not climb with .."#
+        ),
+        (
+            "version: 0.2\nphases: {}\ncache: {paths: [/root/../etc]}",
+            #"buildspec.yml:3:17: the cache path "/root/../etc" must not climb with .."#
+        ),
+        (
+            "version: 0.2\nphases: {}\ncache: {paths: ['./**/*']}",
+            #"buildspec.yml:3:17: the cache path "./**/*" is the whole source; build: { workspace: patched } in pipeline.yml keeps that"#
+        ),
+        (
+            "version: 0.2\nphases: {}\ncache: {paths: [/go/pkg]}",
+            #"buildspec.yml:3:17: warning: the cache path "/go/pkg" is neither in the source nor in the build's home (/root, ~): left out"#
+        ),
+        (
+            "version: 0.2\nphases: {}\ncache: {paths: [a], path: b}",
+            #"buildspec.yml:3:21: unknown key "path" in cache, did you mean "paths"?"#
+        ),
+        (
+            "version: 0.2\nphases: {}\ncache: {paths: [a], key: '$(date)'}",
+            #"buildspec.yml:3:26: key wants text, $NAME and $(codebuild-hash-files FILE), found "$(date)""#
+        ),
+        (
+            "version: 0.2\nphases: {}\ncache: {paths: [a], key: '$(codebuild-hash-files a; id)'}",
+            #"buildspec.yml:3:26: key wants text, $NAME and $(codebuild-hash-files FILE), found "$(codebuild-hash-files a; id)""#
+        ),
+        (
+            "version: 0.2\nphases: {}\ncache: {paths: [a], key: k, fallback-keys: [1, 2, 3, 4, 5, 6]}",
+            "buildspec.yml:3:44: fallback-keys has 6 entries, at most 5 are tried"
+        ),
+        (
+            "version: 0.2\nphases: {}\ncache: {paths: [a], fallback-keys: [b]}",
+            "buildspec.yml:3:36: warning: fallback-keys are left out, since there is no key"
+        ),
+        (
+            "version: 0.2\nphases: {}\ncache: {paths: [a], action: restor}",
+            #"buildspec.yml:3:29: action wants restore or save, found "restor"; did you mean restore?"#
+        ),
         ("version: 0.2\nphases: {}\nproxy: x", #"buildspec.yml:3:1: "proxy" is not supported yet"#),
         ("version: 0.2\nphases: {}\nenv: {shell: bash}", #"buildspec.yml:3:7: "shell" is not supported yet"#),
         (

@@ -86,6 +86,17 @@ static inline int64_t linux_folder_changed(int directory, const char *name) {
     if (fstatat(directory, name, &status, 0) != 0 || !S_ISDIR(status.st_mode)) return 0;
     return (int64_t)status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
 }
+/* Says that a file was used now; one that is gone is no matter. */
+static inline void linux_touch(const char *path) { utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW); }
+/* Makes an empty file like another: 1 when they share their blocks, 0 when the bytes were copied. */
+int linux_copy_file(int from, int to);
+/* Gives a file or a folder the times of another. */
+static inline int linux_copy_times(int from, int to) {
+    struct stat status;
+    if (fstat(from, &status) != 0) return -1;
+    struct timespec times[2] = {status.st_atim, status.st_mtim};
+    return futimens(to, times);
+}
 
 static const uint64_t LINUX_RESOLVE_BENEATH = RESOLVE_BENEATH;
 static const uint64_t LINUX_RESOLVE_NO_SYMLINKS = RESOLVE_NO_SYMLINKS;

@@ -23,6 +23,7 @@ public struct Buildspec: Hashable, Sendable {
     public var phases: [PhaseName: Phase] = [:]
     /// Nil when the file has no artifacts section: then the whole workspace after the build is packed.
     public var artifacts: Artifacts?
+    public var cache: Cache?
 
     public static func parse(_ bytes: [UInt8], file: String) throws(Diagnostics) -> (Buildspec, [Diagnostic]) {
         let reader = YAMLReader(file: file)
@@ -37,8 +38,8 @@ public struct Buildspec: Hashable, Sendable {
 
     private init(_ root: Node, _ reader: YAMLReader) {
         let keys = reader.mapping(
-            root, of: "the buildspec", keys: ["version", "env", "phases", "artifacts"],
-            later: ["run-as", "proxy", "batch", "reports", "cache"])
+            root, of: "the buildspec", keys: ["version", "env", "phases", "artifacts", "cache"],
+            later: ["run-as", "proxy", "batch", "reports"])
         if let node = keys["version"] {
             if let version = reader.text(node, of: "version"), Double(version) != 0.2 {
                 reader.error(node, "version \(version) is not supported yet, expected 0.2")
@@ -53,6 +54,7 @@ public struct Buildspec: Hashable, Sendable {
             reader.error(root, "\"phases\" is missing, expected phases with build: or others")
         }
         if let node = keys["artifacts"], !reader.isNull(node) { artifacts = reader.artifacts(node) }
+        if let node = keys["cache"], !reader.isNull(node) { cache = reader.cache(node) }
     }
 }
 

@@ -96,14 +96,17 @@ extension YAMLReader {
     fileprivate func build(_ node: Node) -> BuildPolicy {
         var build = BuildPolicy()
         let keys = mapping(
-            node, of: "build", keys: ["buildspec", "timeout", "sandbox", "network", "see"],
-            later: ["workspace", "limits", "cache"])
+            node, of: "build", keys: ["buildspec", "timeout", "sandbox", "network", "see", "workspace"],
+            later: ["limits", "cache"])
         if let node = keys["buildspec"], let path = relativePath(node, of: "buildspec") { build.buildspec = path }
         if let node = keys["timeout"], let limit = duration(node, of: "timeout") { build.timeout = limit }
         if let node = keys["sandbox"], let word = choice(node, of: "sandbox", BuildPolicy.Sandbox.self) {
             build.sandbox = word
         }
         if let node = keys["network"], let flag = flag(node, of: "network") { build.network = flag }
+        if let node = keys["workspace"], let word = choice(node, of: "workspace", BuildPolicy.Workspace.self) {
+            build.workspace = word
+        }
         if let node = keys["see"] {
             build.see = list(node, of: "see").compactMap { absolutePath($0, of: "an entry of see") }
             if build.see.contains("/") { error(node, "see wants folders, \"/\" would show everything") }

@@ -56,10 +56,19 @@ public struct BuildPolicy: Hashable, Sendable {
         case auto, required, off
     }
 
+    /// What a build works in.
+    public enum Workspace: String, Hashable, Sendable, CaseIterable {
+        /// An export of the revision and nothing else.
+        case fresh
+        /// What the last successful build left, brought to the revision.
+        case patched
+    }
+
     public var buildspec = "buildspec.yml"
     public var timeout: Duration = .seconds(3600)
     public var sandbox = Sandbox.auto
     public var network = true
+    public var workspace = Workspace.fresh
     /// Folders outside /usr that builds may read; their `bin` folders join PATH.
     public var see: [String] = []
 

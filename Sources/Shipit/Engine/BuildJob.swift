@@ -15,6 +15,10 @@ struct BuildJob: Sendable {
     enum Result: Sendable {
         case made(Artifact)
         case ended(Status, String)
+
+        var isMade: Bool {
+            if case .made = self { true } else { false }
+        }
     }
 
     func perform(_ cancellation: Cancellation) async throws -> Result {
@@ -113,16 +117,26 @@ struct BuildJob: Sendable {
         let isEnclosed = wanted != .off && sandboxObstacle == nil
         if wanted == .auto, let sandboxObstacle { log.say("the build is NOT enclosed: \(sandboxObstacle)") }
 
-        let workspace = Workspace(path: installation.home.workspace(job))
-        defer {
-            Workspaces.remove(workspace.path)
-            // Only when no other build works there, and never the home's own.
-            if installation.home.work.hasPrefix("/var/tmp/") { rmdir(installation.home.work) }
+        let site = try await onThread {
+            try open(spec, isEnclosed: isEnclosed, cancellation)
         }
-        let commit = try await onThread { try makeWorkspace(workspace) }
-        try Failpoint.buildExported.reach()
-        let command = driver(
-            workspace, isEnclosed: isEnclosed, variables: try variables(spec, workspace, commit, isEnclosed))
+        let result: Swift.Result<Result, any Error>
+        do {
+            try Failpoint.buildExported.reach()
+            result = .success(try await build(spec, digest, at: site, aside, store, cancellation))
+        } catch {
+            result = .failure(error)
+        }
+        await onThread { leave(site, isMade: (try? result.get().isMade) ?? false) }  // the error itself follows
+        return try result.get()
+    }
+
+    private func build(
+        _ spec: Buildspec, _ digest: Digest, at site: Site, _ aside: String, _ store: ArtifactStore,
+        _ cancellation: Cancellation
+    ) async throws -> Result {
+        let workspace = site.workspace
+        let command = driver(workspace, isEnclosed: site.isEnclosed, variables: site.variables)
         let log = log
         let (outcome, phases) = try await BuildSession.open(
             command, control: workspace.control, secrets: try secrets(), limit: policy.pipeline.build.timeout,
@@ -144,7 +158,8 @@ struct BuildJob: Sendable {
                 let collection = try Collection(workspace.source, spec.artifacts)
                 let summary = try collection.pack(into: aside, listingIn: try store.createManifest(aside: aside))
                 let provenance = Provenance(
-                    run, commit, policy, method: .build, buildspec: digest, sandboxed: isEnclosed)
+                    run, site.commit, policy, method: site.isPatched ? .patched : .build, buildspec: digest,
+                    sandboxed: site.isEnclosed)
                 return try keep(summary, aside, store, provenance)
             })
     }
@@ -199,22 +214,6 @@ struct BuildJob: Sendable {
 
     // MARK: Parts
 
-    private func makeWorkspace(_ workspace: Workspace) throws -> Commit {
-        let user = Sandbox.buildUser
-        try installation.home.prepareWork()
-        Workspaces.remove(workspace.path)
-        for path in [workspace.path, workspace.source, workspace.control, workspace.home, workspace.temporary] {
-            let directory = try Directory(creating: path, mode: 0o700)
-            if let user, fchown(directory.descriptor, user.uid, user.gid) != 0 {
-                throw ShipitError(.failure, "could not give \(path) to \(user.name): \(systemReason(errno))")
-            }
-        }
-        let export = try Export(run.revision, from: try Repository(at: policy.pipeline.repository))
-        export.notes.forEach(log.say)
-        try export.write(into: try Directory(path: workspace.source), for: user)
-        return export.commit
-    }
-
     private func driver(_ workspace: Workspace, isEnclosed: Bool, variables: [String: String]) -> Command {
         let mark = "build-\(installation.home.path)-\(job.id)-\(job.attempt)"
         var command = Command(
@@ -229,7 +228,7 @@ struct BuildJob: Sendable {
     }
 
     /// AWS's variables with true values (AWS reference 3.5); the server's own win over the buildspec's.
-    private func variables(
+    func variables(
         _ spec: Buildspec, _ workspace: Workspace, _ commit: Commit, _ isEnclosed: Bool
     ) throws -> [String: String] {
         var variables = Command.plainEnvironment

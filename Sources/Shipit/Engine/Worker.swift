@@ -101,7 +101,8 @@ public final class Worker: Service {
         logger.info("worker \(id) begins", metadata: ["pid": "\(getpid())"])
         let logger = logger
         ArtifactStore.sweep(installation.home)
-        for left in Workspaces.sweep(installation.home.work) {
+        BuildCache.sweep(installation.home)
+        for left in Workspaces.sweep(installation.home) {
             logger.warning("a workspace could not be removed: \(left)")
         }
         do {
@@ -358,6 +359,8 @@ public final class Worker: Service {
                 }
             }
             _ = try Retention(installation: installation).collect(app)
+            let cache = BuildCache(installation.home, name)
+            try await onThread { try cache.settle() }
         } catch {
             logger.warning("tidying up \(name) after \(occasion): \(error)")
         }

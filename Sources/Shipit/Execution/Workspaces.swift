@@ -10,8 +10,13 @@ enum Workspaces {
     }
 
     /// Removes what crashed builds left; gives the names that could not be removed.
-    static func sweep(_ folder: String) -> [String] {
-        for name in FileSystem.names(in: folder) { remove("\(folder)/\(name)") }
-        return FileSystem.names(in: folder)
+    static func sweep(_ home: Home) -> [String] {
+        for name in leftovers(home) { remove("\(home.work)/\(name)") }
+        return leftovers(home)
+    }
+
+    /// All names but those of workspaces that the next build of their app may have.
+    static func leftovers(_ home: Home) -> [String] {
+        FileSystem.names(in: home.work).filter { !KeptWorkspace.isKept($0, home) }
     }
 }

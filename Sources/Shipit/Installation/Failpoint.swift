@@ -5,6 +5,10 @@ import Glibc
 public enum Failpoint: String, Hashable, Sendable, CaseIterable {
     case ingestBeforeLedger = "ingest-before-ledger"
     case ingestAfterLedger = "ingest-after-ledger"
+    case cacheTaken = "cache-taken"
+    case cacheBeforeSave = "cache-before-save"
+    case workspaceTaken = "workspace-taken"
+    case workspaceBeforeKept = "workspace-before-kept"
     case buildExported = "build-exported"
     case buildBeforePack = "build-before-pack"
     case packBeforeRename = "pack-before-rename"

@@ -56,6 +56,12 @@ public struct Home: Hashable, Sendable {
             status.st_mode & 0o022 == 0
         else { throw ShipitError(.failure, "\(work) is not ours alone", hint: "remove it") }
     }
+
+    /// Makes the folder for what an app's builds keep, closed to everybody else.
+    func prepareCaches(_ app: String) throws {
+        for folder in [caches, caches(app)] { try makeFolder(folder, 0o700) }
+    }
+
     public var apps: String { "\(path)/apps" }
     /// Its presence says that systemd watches the spool, so that the hook starts nothing.
     public var systemdMarker: String { "\(path)/systemd" }
@@ -68,6 +74,9 @@ public struct Home: Hashable, Sendable {
     }
     public func artifacts(_ app: String) -> String { "\(path)/artifacts/\(app)" }
     public func artifact(_ app: String, _ file: String) -> String { "\(artifacts(app))/\(file)" }
+    /// What builds of an app keep for the next one: entries by the hash of their key.
+    public func caches(_ app: String) -> String { "\(caches)/\(app)" }
+    public var caches: String { "\(path)/caches" }
     public func run(_ run: Int64) -> String { "\(path)/runs/\(run)" }
     public func log(_ run: Int64, _ job: String) -> String { "\(path)/runs/\(run)/\(job).log" }
     public func workspace(_ job: Job) -> String { "\(work)/\(job.run)-\(job.id)-\(job.attempt)" }
@@ -79,7 +88,7 @@ public struct Home: Hashable, Sendable {
     public func prepare() throws {
         try makeFolder(path, 0o711, parents: true)
         try checkOwner()
-        for folder in [apps, "\(path)/artifacts", "\(path)/runs"] { try makeFolder(folder, 0o700) }
+        for folder in [apps, "\(path)/artifacts", "\(path)/runs", caches] { try makeFolder(folder, 0o700) }
         try makeFolder("\(path)/work", 0o711)
         if !FileSystem.exists(spool) { try makeFolder(spool, 0o700) }
     }

@@ -184,7 +184,8 @@ extension Ledger {
     private static let schema2 = """
         -- The digest of the manifest; the tarball's own is empty until it is packed.
         ALTER TABLE artifact ADD COLUMN manifest TEXT NOT NULL DEFAULT '';
-        ALTER TABLE artifact ADD COLUMN method TEXT NOT NULL DEFAULT 'build' CHECK (method IN ('build', 'tree'));
+        ALTER TABLE artifact ADD COLUMN method TEXT NOT NULL DEFAULT 'build' 
+        CHECK (method IN ('build', 'patched', 'tree'));
         ALTER TABLE artifact ADD COLUMN export_rules INTEGER NOT NULL DEFAULT 0;
         """
 }

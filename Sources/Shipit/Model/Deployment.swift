@@ -37,6 +37,8 @@ public struct Artifact: Hashable, Sendable, Codable {
     public enum Method: String, Hashable, Sendable, Codable {
         /// By the revision's buildspec.
         case build
+        /// The same, in the workspace of an earlier build.
+        case patched
         /// Of the revision's tree as it is.
         case tree
     }

@@ -86,8 +86,26 @@ public struct Cleaning: Sendable {
                 try remove(store.path(name), &report) { unlink(store.path(name)) }
             }
         }
-        for name in FileSystem.names(in: home.work) {
+        try cleanCaches(apps, &report)
+        for name in Workspaces.leftovers(home) {
             try remove("\(home.work)/\(name)", &report) { Workspaces.remove("\(home.work)/\(name)") }
+        }
+    }
+
+    /// What builds keep: beyond its bounds, in the middle of something, or of an app that is gone.
+    private func cleanCaches(_ apps: [App], _ report: inout Report) throws {
+        let home = installation.home
+        for app in apps {
+            let cache = BuildCache(home, app.name)
+            for name in cache.removable() { try remove("\(cache.folder)/\(name)", &report) { cache.remove(name) } }
+            let kept = KeptWorkspace(home: home, app: app.name)
+            if FileSystem.exists(kept.path), app.pipeline.build.workspace == .fresh || !kept.mayServe {
+                try remove(kept.path, &report) { kept.remove() }
+            }
+        }
+        let names = installation.appNames()
+        for name in FileSystem.names(in: home.caches) where !names.contains(name) {
+            try remove(home.caches(name), &report) { Workspaces.remove(home.caches(name)) }
         }
     }
 

@@ -6,14 +6,18 @@ extension Inspection {
     /// Modes and owners of all that must not be read or written by others, workspaces, and processes of builds.
     mutating func inspectHome() throws {
         let home = installation.home
-        for folder in [home.apps, "\(home.path)/artifacts", "\(home.path)/runs"] { inspectMode(folder, 0o700) }
+        for folder in [home.apps, "\(home.path)/artifacts", "\(home.path)/runs", home.caches] {
+            inspectMode(folder, 0o700)
+        }
         for file in ["", "-wal", "-shm"] { inspectMode(home.ledger + file, 0o600) }
         for file in [home.workerLock, home.workerLog] { inspectMode(file, 0o600) }
         // The repository's group may write it, others may not.
         inspectMode(home.spool, 0o2770, mayBelongToOthers: true)
         for app in apps {
             let folder = home.app(app.name)
-            for path in [folder, "\(folder)/environments", "\(folder)/hooks", home.artifacts(app.name)] {
+            for path in [
+                folder, "\(folder)/environments", "\(folder)/hooks", home.artifacts(app.name), home.caches(app.name),
+            ] {
                 inspectMode(path, 0o700)
             }
             inspectMode(home.policy(app.name), 0o644)
@@ -45,7 +49,7 @@ extension Inspection {
 
     private mutating func inspectWork() {
         guard !isAttended else { return }
-        for name in FileSystem.names(in: installation.home.work) {
+        for name in Workspaces.leftovers(installation.home) {
             let path = "\(installation.home.work)/\(name)"
             find(
                 .workspaceLeft, .warning, at: path, "a build left it behind, and no worker lives",

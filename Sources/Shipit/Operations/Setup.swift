@@ -280,6 +280,8 @@ public struct Setup: Sendable {
             if let record, !isShared { try await undo(record, say) }
         }
         try removeFolder(installation.home.artifacts(app.name))
+        KeptWorkspace(home: installation.home, app: app.name).remove()
+        try removeFolder(installation.home.caches(app.name))
         try installation.ledger.removeApp(app.name)
         try removeFolder(installation.home.app(app.name))
         for target in app.pipeline.environments.flatMap(\.targets) where FileSystem.isFolder(target) {

@@ -199,17 +199,7 @@ struct ArtifactsCommand: ParsableCommand {
 }
 
 /// Bytes as people say them.
-func size(_ bytes: Int64) -> String {
-    var amount = Double(bytes)
-    for unit in ["B", "kB", "MB", "GB"] {
-        if amount < 1000 || unit == "GB" {
-            return amount < 10 && unit != "B"
-                ? "\((amount * 10).rounded() / 10) \(unit)" : "\(Int(amount.rounded())) \(unit)"
-        }
-        amount /= 1000
-    }
-    return "\(bytes) B"
-}
+func size(_ bytes: Int64) -> String { bytes.spokenSize }
 
 struct ShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
