@@ -94,6 +94,7 @@ extension Artifact: FetchableRecord {
         file = row["file"]
         run = row["run"]
         createdAt = row["created_at"]
+        removedAt = row["removed_at"]
     }
 }
 

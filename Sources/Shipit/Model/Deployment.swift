@@ -41,6 +41,8 @@ public struct Artifact: Hashable, Sendable, Codable {
     public let file: String
     public let run: Int64
     public let createdAt: Timestamp
+    /// When retention let the file go; nil while it is there.
+    public let removedAt: Timestamp?
 }
 
 /// An environment refuses deployments (or only automatic promotions, after a rollback) until a person lifts it.
