@@ -1,12 +1,29 @@
 /// How much of what nothing needs any more an app keeps.
 public struct RetentionPolicy: Hashable, Sendable {
+    private enum Kind: Hashable { case artifacts, logs, runs }
+
+    private var limits: [Kind: RetentionLimits] = [
+        .artifacts: RetentionLimits(count: 10), .logs: RetentionLimits(count: 500),
+    ]
+
     /// Tarballs besides those that releases and open runs need.
-    public var artifacts = RetentionLimits(count: 10)
+    public var artifacts: RetentionLimits {
+        get { limits[.artifacts] ?? RetentionLimits() }
+        set { limits[.artifacts] = newValue }
+    }
+
     /// Logs of runs; those of open runs stay in any case.
-    public var logs = RetentionLimits(count: 500)
+    public var logs: RetentionLimits {
+        get { limits[.logs] ?? RetentionLimits() }
+        set { limits[.logs] = newValue }
+    }
+
     /// Rows of the ledger. None go unless the policy says so: a run takes a few kilobytes, and history is what people
     /// look for when something went wrong long ago.
-    public var runs = RetentionLimits()
+    public var runs: RetentionLimits {
+        get { limits[.runs] ?? RetentionLimits() }
+        set { limits[.runs] = newValue }
+    }
 }
 
 /// What exceeds any of the limits goes, oldest first; without a limit nothing does.

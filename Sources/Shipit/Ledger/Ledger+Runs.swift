@@ -20,7 +20,7 @@ extension Ledger {
     /// The app and all that is its own, some runs at a time; one that was interrupted is finished by the next.
     public func removeApp(_ name: String) throws {
         try write { try $0.execute(sql: "DELETE FROM environment WHERE app = ?", arguments: [name]) }
-        while try write({ try $0.dropRuns(of: name, most: 1000) }) {}
+        while try write({ try $0.dropRuns(of: name, most: Retention.most) }) {}
         try write { db in
             try db.execute(
                 sql: "DELETE FROM push WHERE id IN (SELECT push FROM push_update WHERE app = ?)", arguments: [name])

@@ -40,9 +40,11 @@ public struct Artifact: Hashable, Sendable, Codable {
     /// The tarball's name below the app's artifacts folder.
     public let file: String
     public let run: Int64
-    public let createdAt: Timestamp
     /// When retention let the file go; nil while it is there.
+    ///
+    /// Not the last one: Swift 6.3 takes too little room for an async function's enum whose payload ends in an optional.
     public let removedAt: Timestamp?
+    public let createdAt: Timestamp
 }
 
 /// An environment refuses deployments (or only automatic promotions, after a rollback) until a person lifts it.

@@ -1,17 +1,14 @@
 /// What the ledger decides on: logs, artifacts and its own rows, and then the room that it takes itself.
 extension Cleaning {
-    /// How many at once: the ledger is free again between two transactions.
-    private static let most = 1000
-
     private var ledger: Ledger { installation.ledger }
 
     func cleanLogs(of app: App, _ report: inout Report) throws {
         if app.pipeline.retention.logs.size != nil {
-            while try retention.countLogs(app, most: Self.most) {}
+            while try retention.countLogs(app, most: Retention.most) {}
         }
         func remove(_ run: Int64) { removeNow(installation.home.run(run), &report) }
         if isDryRun { return try ledger.surplusLogs(of: app.pipeline, most: .max).forEach(remove) }
-        while try !ledger.forgetLogs(of: app.pipeline, most: Self.most, deed: remove).isEmpty {}
+        while try !ledger.forgetLogs(of: app.pipeline, most: Retention.most, deed: remove).isEmpty {}
     }
 
     func cleanArtifacts(of app: App, in store: ArtifactStore, _ report: inout Report) throws {
@@ -21,7 +18,7 @@ extension Cleaning {
             }
         }
         if isDryRun { return try ledger.surplusArtifacts(of: app.pipeline, most: .max).forEach(remove) }
-        while try !ledger.forgetArtifacts(of: app.pipeline, most: Self.most, deed: remove).isEmpty {}
+        while try !ledger.forgetArtifacts(of: app.pipeline, most: Retention.most, deed: remove).isEmpty {}
     }
 
     func cleanRuns(of app: App, _ report: inout Report) throws {
@@ -33,7 +30,7 @@ extension Cleaning {
         if isDryRun {
             try ledger.surplusRuns(of: app.pipeline, most: .max).forEach(remove)
         } else {
-            while try !ledger.forgetRuns(of: app.pipeline, most: Self.most, deed: remove).isEmpty {}
+            while try !ledger.forgetRuns(of: app.pipeline, most: Retention.most, deed: remove).isEmpty {}
         }
         guard let first = runs.first, let last = runs.last else { return }
         let numbers = first == last ? "run \(first)" : "\(runs.count) runs from \(first) to \(last)"
