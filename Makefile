@@ -42,7 +42,8 @@ uninstall: ## remove what install put there
 lint: ## what swift format and sh have to say
 	swift format lint --strict --parallel --recursive Package.swift Plugins Sources Tests templates
 	for script in scripts/setup scripts/install .ci/run; do bash -n $$script || exit; done
-	python3 -c "compile(open('scripts/bench').read(), 'scripts/bench', 'exec')"
+	for script in scripts/bench scripts/age-ledger; do \
+		python3 -c "import sys; compile(open(sys.argv[1]).read(), sys.argv[1], 'exec')" $$script || exit; done
 	for script in hooks/* templates/*/repository/scripts/*; do sh -n $$script || exit; done
 
 clean: ## remove what was built

@@ -186,10 +186,11 @@ private func edit(_ folder: Directory, rounds: Int, _ random: inout some RandomN
         let scratch = try Scratch()
         let source = try scratch.folder("source")
         try edit(source, rounds: 400, &random)
+        try source.makeDirectories(bytes("d3"))
         let old = try pack(source, to: scratch.path("old"))
         let content = try TarballContent(
             at: scratch.path("old"), manifest: try ManifestFile(at: scratch.path("old.manifest")), frames: old.frames)
-        try edit(source, rounds: 3, &random)
+        try source.writeAtomically(bytes("d3/new"), bytes("new"), sync: false)
         let fresh = try pack(source, to: scratch.path("fresh"))
         let manifest = try ManifestFile(at: scratch.path("fresh.manifest"))
         var taken = 0

@@ -32,6 +32,9 @@ private let good = """
         #expect(pipeline.triggers == [Trigger(include: [Glob("main")])])
         #expect(pipeline.build == BuildPolicy())
         #expect(pipeline.build.timeout == .seconds(3600))
+        #expect(pipeline.retention.artifacts == RetentionLimits(count: 10))
+        #expect(pipeline.retention.logs == RetentionLimits(count: 500))
+        #expect(pipeline.retention.runs.isEmpty)
         let staging = try #require(pipeline.environment("staging"))
         #expect(staging.targets == ["/srv/blog/staging"])
         #expect(staging.keep == 5)
@@ -54,6 +57,10 @@ private let good = """
               sandbox: required
               network: no
               see: [/opt/swift]
+            retention:
+              artifacts: {count: 3, age: 400d, size: 5G}
+              logs: {size: 500M}
+              runs: {count: 10000}
             environments:
               - name: staging
                 targets: [/srv/a, {path: /srv/b}]
@@ -80,6 +87,10 @@ private let good = """
         #expect(!pipeline.build.network)
         #expect(pipeline.build.sandbox == .required)
         #expect(pipeline.build.timeout == .seconds(600))
+        #expect(
+            pipeline.retention.artifacts == RetentionLimits(count: 3, age: .seconds(400 * 86_400), size: 5 << 30))
+        #expect(pipeline.retention.logs == RetentionLimits(size: 500 << 20))
+        #expect(pipeline.retention.runs == RetentionLimits(count: 10_000))
         #expect(pipeline.environments.map(\.targets) == [["/srv/a", "/srv/b"], ["/srv/c"]])
         let production = try #require(pipeline.environment("production"))
         #expect(production.promotion == .automatic)
@@ -138,7 +149,7 @@ private let good = """
     @Test(arguments: [
         (
             "colour: red",
-            #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, triggers, mode, push, build, environments"#
+            #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, triggers, mode, push, build, retention, environments"#
         ),
         ("notify: []", #"pipeline.yml:6:1: "notify" is not supported yet"#),
         ("allow: {promote: [ann]}", #"pipeline.yml:6:1: "allow" is not supported yet"#),
@@ -155,6 +166,27 @@ private let good = """
         ("mode: [queued]", "pipeline.yml:6:7: mode wants text, found a list"),
         ("mode:", "pipeline.yml:6:6: mode has no value"),
         ("build: fast", #"pipeline.yml:6:8: build wants a mapping (key: value), found "fast""#),
+        (
+            "retention: {artefacts: {count: 1}}",
+            #"pipeline.yml:6:13: unknown key "artefacts" in retention, did you mean "artifacts"?"#
+        ),
+        ("retention: {logs: {}}", "pipeline.yml:6:19: logs wants at least one of count, age, size"),
+        (
+            "retention: {runs: {size: 1G}}",
+            #"pipeline.yml:6:20: unknown key "size" in runs, expected one of count, age"#
+        ),
+        (
+            "retention: {logs: {count: -1}}",
+            #"pipeline.yml:6:27: count wants a number from 0 to 100000000, found "-1""#
+        ),
+        (
+            "retention: {logs: {age: a while}}",
+            #"pipeline.yml:6:25: age wants a time such as 12h or 90d, found "a while""#
+        ),
+        (
+            "retention: {logs: {size: 5}}",
+            #"pipeline.yml:6:26: size wants a number with K, M, G or T, such as 500M or 5G, found "5""#
+        ),
         ("build: {time-out: 3m}", #"pipeline.yml:6:9: unknown key "time-out" in build, did you mean "timeout"?"#),
         (
             "build: {buildspec: ../b.yml}",

@@ -1,10 +1,10 @@
 extension Duration {
-    /// `45s`, `10m`, `2h`, `1d`; at most a year.
-    public init?(text: String) {
+    /// `45s`, `10m`, `2h`, `1d`; at most a year, or as many days as are said.
+    public init?(text: String, atMost days: Int64 = 366) {
         let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
         guard let unit = text.last.flatMap({ units[$0] }), text.utf8.count <= 12,
             text.dropLast().utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
-            let number = Int64(text.dropLast()), number > 0, number <= 366 * 86_400 / unit
+            let number = Int64(text.dropLast()), number > 0, number <= days * 86_400 / unit
         else { return nil }
         self = .seconds(number * unit)
     }

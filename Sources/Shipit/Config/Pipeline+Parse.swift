@@ -18,7 +18,7 @@ extension Pipeline {
     private init(_ root: Node, _ reader: YAMLReader) {
         let keys = reader.mapping(
             root, of: "pipeline.yml",
-            keys: ["app", "repository", "triggers", "mode", "push", "build", "environments"],
+            keys: ["app", "repository", "triggers", "mode", "push", "build", "retention", "environments"],
             later: ["notify", "allow", "foreign_options", "supersede_waiting", "secrets"])
         func missing(_ key: String, _ what: String) {
             if keys[key] == nil { reader.error(root, "\"\(key)\" is missing, expected \(what)") }
@@ -35,6 +35,7 @@ extension Pipeline {
         if let node = keys["mode"], let value = reader.choice(node, of: "mode", Mode.self) { mode = value }
         if let node = keys["push"], let value = reader.choice(node, of: "push", PushBehaviour.self) { push = value }
         if let node = keys["build"] { build = reader.build(node) }
+        if let node = keys["retention"] { retention = reader.retention(node) }
         environments = keys["environments"].map { reader.environments($0) } ?? []
     }
 }

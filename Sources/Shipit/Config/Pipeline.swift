@@ -16,6 +16,7 @@ public struct Pipeline: Hashable, Sendable {
     public var mode: Mode = .superseded
     public var push: PushBehaviour = .wait
     public var build = BuildPolicy()
+    public var retention = RetentionPolicy()
     /// In the order in which a revision passes them; never empty.
     public var environments: [EnvironmentPolicy]
 

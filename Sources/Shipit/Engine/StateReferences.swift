@@ -18,11 +18,8 @@ struct StateReferences: Sendable {
         for environment in app.pipeline.environments {
             let state = try installation.ledger.environment(app.name, environment.name)
             if let deployment = state.live { live[Self.name(app.name, environment.name)] = deployment.revision }
-            let deployments = try installation.ledger.deployments(app: app.name, environment: environment.name)
-            let releases = Retention.kept(state, deployments, keep: environment.keep)
-            for deployment in deployments where deployment.release.map(releases.contains) ?? false {
-                kept.insert(deployment.revision)
-            }
+            let deployments = try installation.ledger.keptDeployments(app: app.name, environment)
+            kept.formUnion(deployments.filter { $0.release != nil }.map(\.revision))
         }
         for run in try installation.ledger.openRuns(app: app.name) { kept.insert(run.run.revision) }
         return (live, kept)

@@ -119,6 +119,7 @@ public final class Worker: Service {
             if followsDeath {
                 for app in installation.apps().apps {
                     await tidyUp(app.name, "its worker died") { $0.pipeline.environments }
+                    await collect(app.name, sweeping: true)
                 }
             }
             var rhythm = Rhythm()
@@ -274,11 +275,14 @@ public final class Worker: Service {
                 await record(job) { try deploy.record(failure, duration: duration) }
                 try Failpoint.deployAfterFinish.reach()
                 await tidyUp(job.app, "run \(job.run)") { $0.pipeline.environment(job.name).map { [$0] } ?? [] }
+                await collect(job.app)
             } else {
                 let build = BuildJob(
                     installation: installation, job: job, run: run, policy: policy, log: log,
                     sandboxObstacle: { await obstacle.found() })
                 try await finish(try await build.perform(cancellation), job, policy, log, began)
+                // The deployment that comes next sees to it; a build that failed is the last of its run.
+                if try installation.ledger.run(run.id)?.status.isFinal ?? true { await collect(job.app) }
             }
         } catch is CancellationError {
             await record(job) { try self.endCancelled(job, began) }
@@ -358,11 +362,22 @@ public final class Worker: Service {
                     logger.warning("\($0)")
                 }
             }
-            _ = try Retention(installation: installation).collect(app)
             let cache = BuildCache(installation.home, name)
             try await onThread { try cache.settle() }
         } catch {
             logger.warning("tidying up \(name) after \(occasion): \(error)")
+        }
+    }
+
+    /// Artifacts, logs and runs beyond the limits: a bounded number after each job that ends its run or a deployment.
+    private func collect(_ name: String, sweeping: Bool = false) async {
+        do {
+            let app = try installation.app(name)
+            let retention = Retention(installation: installation)
+            try retention.collect(app)
+            if sweeping { try retention.sweep(app) }
+        } catch {
+            logger.warning("retention of \(name): \(error)")
         }
     }
 }

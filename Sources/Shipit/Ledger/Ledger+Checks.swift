@@ -58,13 +58,6 @@ extension Ledger {
         }
     }
 
-    /// Those whose rows stay when their files go.
-    func deployedArtifacts(of app: String) throws -> Set<Int64> {
-        try read { db in
-            Set(try Int64.fetchAll(db, sql: "SELECT artifact FROM deployment WHERE app = ?", arguments: [app]))
-        }
-    }
-
     /// The highest token that was given out.
     func fence() throws -> Int64 { try read { try Int64.fetchOne($0, sql: "SELECT max(token) FROM fence") ?? 0 } }
 
@@ -109,6 +102,10 @@ extension Ledger {
         WHERE kind = 'deploy' AND status IN ('running', 'succeeded') AND id NOT IN (SELECT job FROM deployment)
         """,
         pointer("live"), pointer("previous"),
+        """
+        SELECT 'deployment ' || id AS place, 'the one before it, ' || previous || ', is not there' AS what
+        FROM deployment WHERE previous NOT IN (SELECT id FROM deployment)
+        """,
         """
         SELECT 'fence' AS place, 'a deployment has a higher token than was given out' AS what
         WHERE (SELECT count(*) FROM fence) <> 1

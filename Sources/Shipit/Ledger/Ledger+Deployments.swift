@@ -58,14 +58,40 @@ extension Ledger {
     }
 
     /// Newest first; all environments when none is named.
-    public func deployments(app: String?, environment: String? = nil, limit: Int = .max) throws -> [Deployment] {
+    public func deployments(app: String, environment: String? = nil, limit: Int) throws -> [Deployment] {
         try read { db in
-            try Deployment.fetchAll(
+            var names = [environment].compactMap(\.self)
+            if environment == nil {
+                names = try String.fetchAll(db, sql: "SELECT name FROM environment WHERE app = ?", arguments: [app])
+            }
+            let newest = try names.flatMap { name in
+                try Deployment.fetchAll(
+                    db, sql: "SELECT * FROM deployment WHERE app = ? AND environment = ? ORDER BY id DESC LIMIT ?",
+                    arguments: [app, name, limit])
+            }
+            return Array(newest.sorted { $0.id > $1.id }.prefix(limit))
+        }
+    }
+
+    /// Releases that worked, newest first, each by the newest deployment that it was verified in.
+    ///
+    /// `revision`: those of that revision alone. `isWanted` may say no to some.
+    func goodReleases(
+        app: String, environment: String, revision: Revision? = nil, limit: Int,
+        where isWanted: (Deployment) throws -> Bool = { _ in true }
+    ) throws -> [Deployment] {
+        try read { try $0.goodReleases(app, environment, revision: revision, limit: limit, where: isWanted) }
+    }
+
+    /// Whether a release of that number and revision was ever made there.
+    func hasRelease(_ number: Int, revision prefix: String, app: String, environment: String) throws -> Bool {
+        try read { db in
+            try Int.fetchOne(
                 db,
                 sql: """
-                    SELECT * FROM deployment WHERE (?1 IS NULL OR app = ?1) AND (?2 IS NULL OR environment = ?2)
-                    ORDER BY id DESC LIMIT ?3
-                    """, arguments: [app, environment, limit])
+                    SELECT 1 FROM deployment WHERE app = ?1 AND environment = ?2
+                    AND revision >= ?3 AND revision < ?3 || 'g' AND release = ?4 LIMIT 1
+                    """, arguments: [app, environment, prefix, number]) != nil
         }
     }
 
@@ -101,15 +127,16 @@ extension Ledger {
         try read { try Artifact.fetchOne($0, sql: "SELECT * FROM artifact WHERE id = ?", arguments: [id]) }
     }
 
-    /// Newest first; a revision that was rebuilt to other bytes has several.
-    public func artifacts(app: String?, revision: Revision? = nil) throws -> [Artifact] {
+    /// Those whose file was kept, newest first.
+    public func artifacts(app: String?) throws -> [Artifact] {
         try read { db in
+            // By way of the apps, so that those whose file is gone are not read: the joined columns are an index's.
             try Artifact.fetchAll(
                 db,
                 sql: """
-                    SELECT * FROM artifact WHERE (?1 IS NULL OR app = ?1) AND (?2 IS NULL OR revision = ?2)
-                    ORDER BY id DESC
-                    """, arguments: [app, revision?.hex])
+                    SELECT artifact.* FROM app CROSS JOIN artifact ON artifact.app = app.name
+                    WHERE (?1 IS NULL OR app.name = ?1) AND artifact.removed_at IS NULL ORDER BY artifact.id DESC
+                    """, arguments: [app])
         }
     }
 
@@ -117,18 +144,20 @@ extension Ledger {
     func packedArtifacts(app: String, limit: Int) throws -> [Artifact] {
         try read { db in
             try Artifact.fetchAll(
-                db, sql: "SELECT * FROM artifact WHERE app = ? AND digest <> '' ORDER BY id DESC LIMIT ?",
-                arguments: [app, limit])
+                db,
+                sql: """
+                    SELECT * FROM artifact WHERE app = ? AND removed_at IS NULL AND digest <> '' ORDER BY id DESC LIMIT ?
+                    """, arguments: [app, limit])
         }
     }
 
-    public func forget(_ artifact: Artifact) throws {
-        try write { db in
-            try db.execute(sql: "UPDATE job SET artifact = NULL WHERE artifact = ?", arguments: [artifact.id])
-            try db.execute(
-                sql: """
-                    DELETE FROM artifact WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM deployment WHERE artifact = ?1)
-                    """, arguments: [artifact.id])
+    /// Those of a revision whose file was kept, newest first; one that was rebuilt to other bytes has several.
+    public func artifacts(app: String, revision: Revision) throws -> [Artifact] {
+        try read { db in
+            try Artifact.fetchAll(
+                db,
+                sql: "SELECT * FROM artifact WHERE app = ? AND revision = ? AND removed_at IS NULL ORDER BY id DESC",
+                arguments: [app, revision.hex])
         }
     }
 
@@ -149,20 +178,18 @@ extension Ledger {
 
     /// Lifts every hold whose time is over; gives the time of the next one.
     public func liftHoldsThatAreOver() throws -> Timestamp? {
-        try write { db in
-            let rows = try Row.fetchAll(
-                db, sql: "SELECT app, name, hold_until FROM environment WHERE hold_until IS NOT NULL")
-            var next: Timestamp?
-            for row in rows {
-                let until: Timestamp = row["hold_until"]
-                if until <= .now {
-                    try db.liftHold(row["app"], row["name"], kind: nil, by: "its end")
-                } else {
-                    next = min(next ?? until, until)
-                }
-            }
-            return next
+        let ends = try read { db in
+            try Timestamp.fetchAll(db, sql: "SELECT hold_until FROM environment WHERE hold_until IS NOT NULL")
         }
+        let now = Timestamp.now
+        if ends.contains(where: { $0 <= now }) {
+            try write { db in
+                let rows = try Row.fetchAll(
+                    db, sql: "SELECT app, name FROM environment WHERE hold_until <= ?", arguments: [now])
+                for row in rows { try db.liftHold(row["app"], row["name"], kind: nil, by: "its end") }
+            }
+        }
+        return ends.filter { $0 > now }.min()
     }
 }
 
@@ -224,6 +251,23 @@ extension Database {
             arguments: [job.app, job.name])
     }
 
+    func goodReleases(
+        _ app: String, _ environment: String, revision: Revision? = nil, limit: Int,
+        where isWanted: (Deployment) throws -> Bool = { _ in true }
+    ) throws -> [Deployment] {
+        var good: [Deployment] = []
+        var sql = "SELECT * FROM deployment WHERE app = ? AND environment = ? AND status = 'succeeded'"
+        if revision != nil { sql += " AND revision = ?" }
+        let deployments = try Deployment.fetchCursor(
+            self, sql: "\(sql) ORDER BY id DESC",
+            arguments: StatementArguments([app, environment] + [revision?.hex].compactMap(\.self)))
+        while good.count < limit, let deployment = try deployments.next() {
+            guard let release = deployment.release, try isWanted(deployment) else { continue }
+            if !good.contains(where: { $0.release == release }) { good.append(deployment) }
+        }
+        return good
+    }
+
     func environmentState(_ app: String, _ name: String) throws -> EnvironmentState {
         func deployment(_ column: String) throws -> Deployment? {
             try Deployment.fetchOne(
@@ -272,7 +316,7 @@ extension Database {
         try execute(
             sql: """
                 UPDATE job SET status = 'queued', waits = NULL, reason = NULL
-                WHERE app = ? AND name = ? AND status = 'waiting' AND waits = 'hold'
+                WHERE \(Job.isOpen) AND app = ? AND name = ? AND waits = 'hold'
                 """, arguments: [app, name])
     }
 

@@ -1,6 +1,18 @@
 import GRDB
 
 extension Ledger {
+    /// Events of these runs with a greater id than `cursor`, oldest first.
+    public func events(after cursor: Int64, runs: [Int64], limit: Int = 1000) throws -> [Event] {
+        try read { db in
+            let events = try Set(runs).flatMap { run in
+                try Event.fetchAll(
+                    db, sql: "SELECT * FROM event WHERE run = ? AND id > ? ORDER BY id LIMIT ?",
+                    arguments: [run, cursor, limit])
+            }
+            return Array(events.sorted { $0.id < $1.id }.prefix(limit))
+        }
+    }
+
     /// Events with a greater id than `cursor`, oldest first; another process's commits are seen too.
     public func events(after cursor: Int64, run: Int64? = nil, limit: Int = 1000) throws -> [Event] {
         try read { db in

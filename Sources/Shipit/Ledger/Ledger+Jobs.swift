@@ -28,7 +28,8 @@ extension Ledger {
                 arguments: values)
             let id = db.lastInsertedRowID
             try db.execute(
-                sql: "DELETE FROM worker WHERE id < ? AND id NOT IN (SELECT worker FROM job WHERE status = 'running')",
+                sql:
+                    "DELETE FROM worker WHERE id < ? AND id NOT IN (SELECT worker FROM job WHERE \(Job.isOpen) AND status = 'running')",
                 arguments: [id])
             return id
         }
@@ -58,7 +59,7 @@ extension Ledger {
                 db,
                 sql: """
                     SELECT job.*, run.kind AS run_kind FROM job JOIN run ON run.id = job.run
-                    WHERE job.status IN ('queued', 'running') ORDER BY job.run
+                    WHERE \(Job.isOpen) AND job.status <> 'waiting' ORDER BY job.run
                     """
             ).map { OpenJob(job: try Job(row: $0), runKind: $0["run_kind"]) }
         }
@@ -70,9 +71,9 @@ extension Ledger {
             try Bool.fetchOne(
                 db,
                 sql: """
-                    SELECT EXISTS (SELECT 1 FROM job WHERE status IN ('queued', 'running')) OR EXISTS (
+                    SELECT EXISTS (SELECT 1 FROM job WHERE \(Job.isOpen) AND job.status <> 'waiting') OR EXISTS (
                         SELECT 1 FROM job JOIN environment ON environment.app = job.app AND environment.name = job.name
-                        WHERE job.status = 'waiting' AND job.waits = 'hold' AND environment.hold_until IS NOT NULL)
+                        WHERE \(Job.isOpen) AND job.waits = 'hold' AND environment.hold_until IS NOT NULL)
                     """) ?? false
         }
     }
@@ -98,6 +99,8 @@ extension Ledger {
                     ended_at = NULL, duration = NULL WHERE id = ?
                     """,
                 arguments: [worker, Timestamp.now, job.id])
+            // It is about to write its log, of whatever length.
+            try db.execute(sql: "UPDATE run SET log_bytes = 0 WHERE id = ?", arguments: [job.run])
             try db.say(.jobStarted, app: job.app, run: job.run, job: job.id, "\(job.name) started")
             let deployment = now.kind == .deploy ? try db.beginDeployment(now) : nil
             guard let taken = try Job.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [job.id]) else {
@@ -111,7 +114,9 @@ extension Ledger {
     public func abandonedJobs(notOf worker: Int64) throws -> [Job] {
         try read {
             try Job.fetchAll(
-                $0, sql: "SELECT * FROM job WHERE status = 'running' AND worker <> ? ORDER BY id", arguments: [worker])
+                $0,
+                sql: "SELECT * FROM job WHERE \(Job.isOpen) AND status = 'running' AND worker <> ? ORDER BY id",
+                arguments: [worker])
         }
     }
 
@@ -169,12 +174,21 @@ extension Ledger {
                 sql: """
                     UPDATE artifact SET manifest = ?, digest = ?, size = ? WHERE app = ? AND revision = ? AND digest = ''
                     """, arguments: [manifest.description, tarball, size, run.app, run.revision.hex])
+            // A file that retention let go left its name behind.
+            try db.execute(
+                sql: """
+                    UPDATE artifact SET file = revision || '-' || substr(digest, 1, 12) || '.tar.zst'
+                    WHERE app = ? AND file = ? AND digest <> ? AND removed_at IS NOT NULL
+                    """, arguments: [run.app, file, tarball])
             try db.execute(
                 sql: """
                     INSERT INTO artifact
                     (app, revision, manifest, digest, size, file, method, export_rules, run, created_at)
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                    ON CONFLICT (app, revision, digest) DO UPDATE SET manifest = excluded.manifest
+                    ON CONFLICT (app, revision, digest) DO UPDATE
+                    SET manifest = excluded.manifest, removed_at = NULL,
+                    file = CASE WHEN removed_at IS NULL THEN file ELSE excluded.file END,
+                    created_at = CASE WHEN removed_at IS NULL THEN created_at ELSE excluded.created_at END
                     """,
                 arguments: [
                     run.app, run.revision.hex, manifest.description, tarball, size, file, method, hasExportRules,
@@ -227,7 +241,11 @@ extension Ledger {
     public func cancelRequests() throws -> [Int64: String] {
         try read { db in
             let rows = try Row.fetchAll(
-                db, sql: "SELECT id, cancelled_by FROM job WHERE status = 'running' AND cancelled_by IS NOT NULL")
+                db,
+                sql: """
+                    SELECT id, cancelled_by FROM job
+                    WHERE \(Job.isOpen) AND status = 'running' AND cancelled_by IS NOT NULL
+                    """)
             return Dictionary(uniqueKeysWithValues: rows.map { ($0["id"], $0["cancelled_by"]) })
         }
     }
@@ -359,4 +377,9 @@ extension Ledger {
             try db.say(.jobInterrupted, app: job.app, run: job.run, job: job.id, "\(job.name): \(reason)")
         }
     }
+}
+
+extension Job {
+    /// What SQLite has to read word by word to use the index of open jobs.
+    static let isOpen = "job.status IN ('queued', 'running', 'waiting')"
 }

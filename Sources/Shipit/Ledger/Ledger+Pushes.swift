@@ -109,7 +109,10 @@ extension Ledger {
         try read { db in
             guard let app else { return try db.pushes(where: "1 ORDER BY id DESC LIMIT ?", [limit]) }
             return try db.pushes(
-                where: "id IN (SELECT push FROM push_update WHERE app = ?) ORDER BY id DESC LIMIT ?", [app, limit])
+                where: """
+                    id IN (SELECT DISTINCT push FROM push_update WHERE app = ? ORDER BY push DESC LIMIT ?)
+                    ORDER BY id DESC
+                    """, [app, limit])
         }
     }
 
@@ -145,7 +148,7 @@ extension Database {
             let found = try Int64.fetchOne(
                 self,
                 sql: """
-                    SELECT push.id FROM push JOIN push_update ON push_update.push = push.id
+                    SELECT push.id FROM push INDEXED BY push_found JOIN push_update ON push_update.push = push.id
                     WHERE push.spool IS NULL AND app = ? AND reference = ? AND new = ? AND push.at > ?
                     ORDER BY push.id DESC LIMIT 1
                     """,

@@ -98,6 +98,7 @@ extension Artifact: FetchableRecord {
         hasExportRules = row["export_rules"]
         run = row["run"]
         createdAt = row["created_at"]
+        removedAt = row["removed_at"]
     }
 
     /// Empty: not known yet.

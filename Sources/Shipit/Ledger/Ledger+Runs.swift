@@ -17,15 +17,15 @@ extension Ledger {
         try read { try Int.fetchOne($0, sql: "SELECT 1 FROM app WHERE name = ?", arguments: [name]) != nil }
     }
 
+    /// The app and all that is its own, some runs at a time; one that was interrupted is finished by the next.
     public func removeApp(_ name: String) throws {
+        try write { try $0.execute(sql: "DELETE FROM environment WHERE app = ?", arguments: [name]) }
+        while try write(.now, { try $0.dropRuns(of: name, most: Retention.most) }) {}
         try write { db in
-            // Rows point at each other in circles; the app and all that is its own go together.
-            try db.execute(sql: "PRAGMA defer_foreign_keys = ON")
-            for table in ["environment", "deployment", "push_update"] {
-                try db.execute(sql: "DELETE FROM \(table) WHERE app = ?", arguments: [name])
-            }
-            try db.execute(sql: "DELETE FROM push WHERE id NOT IN (SELECT push FROM push_update)")
-            try db.execute(sql: "DELETE FROM run WHERE app = ?", arguments: [name])
+            try db.execute(
+                sql: "DELETE FROM push WHERE id IN (SELECT push FROM push_update WHERE app = ?)", arguments: [name])
+            // What its runs said went with them.
+            try db.execute(sql: "DELETE FROM event WHERE run IS NULL AND app = ?", arguments: [name])
             try db.execute(sql: "DELETE FROM app WHERE name = ?", arguments: [name])
         }
     }
@@ -114,14 +114,23 @@ extension Ledger {
         }
     }
 
+    /// The runs of a revision, newest first.
+    public func runs(app: String, revision: Revision) throws -> [RunRecord] {
+        try read { db in
+            try Run.fetchAll(
+                db, sql: "SELECT * FROM run WHERE app = ? AND revision = ? ORDER BY id DESC",
+                arguments: [app, revision.hex]
+            ).map { RunRecord(run: $0, jobs: try db.jobs(of: $0.id)) }
+        }
+    }
+
     /// Runs with a job that is queued, running or waiting, oldest first.
     public func openRuns(app: String? = nil) throws -> [RunRecord] {
         try read { db in
             let ids = try Int64.fetchAll(
                 db,
                 sql: """
-                    SELECT DISTINCT run FROM job
-                    WHERE status IN ('queued', 'running', 'waiting') AND (?1 IS NULL OR app = ?1) ORDER BY run
+                    SELECT DISTINCT run FROM job WHERE \(Job.isOpen) AND (?1 IS NULL OR app = ?1) ORDER BY run
                     """, arguments: [app])
             return try ids.compactMap { id in
                 try Run.fetchOne(db, sql: "SELECT * FROM run WHERE id = ?", arguments: [id]).map {
@@ -135,12 +144,14 @@ extension Ledger {
         try read { try String.fetchOne($0, sql: "SELECT text FROM policy WHERE digest = ?", arguments: [digest]) }
     }
 
-    /// The revisions whose prefix is `prefix`, among those that runs know.
+    /// The revisions whose prefix is `prefix`, in lower case, among those that runs know; a few when there are many.
     public func revisions(of app: String, prefix: String) throws -> [Revision] {
         try read { db in
             try String.fetchAll(
-                db, sql: "SELECT DISTINCT revision FROM run WHERE app = ? AND substr(revision, 1, ?) = ?",
-                arguments: [app, prefix.utf8.count, prefix]
+                db,
+                sql: """
+                    SELECT DISTINCT revision FROM run WHERE app = ?1 AND revision >= ?2 AND revision < ?2 || 'g' LIMIT 10
+                    """, arguments: [app, prefix]
             ).compactMap { ObjectID($0) }
         }
     }
@@ -206,7 +217,8 @@ extension Database {
 
     func supersede(_ condition: String, _ arguments: StatementArguments, by run: Int64) throws {
         let jobs = try Job.fetchAll(
-            self, sql: "SELECT job.* FROM job JOIN run ON run.id = job.run WHERE \(condition)", arguments: arguments)
+            self, sql: "SELECT job.* FROM job JOIN run ON run.id = job.run WHERE \(Job.isOpen) AND \(condition)",
+            arguments: arguments)
         for job in jobs {
             let reason = "superseded by run \(run)"
             try execute(

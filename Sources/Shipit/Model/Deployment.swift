@@ -58,6 +58,10 @@ public struct Artifact: Hashable, Sendable, Codable {
     /// The revision has attributes that could leave something out of its tree.
     public let hasExportRules: Bool
     public let run: Int64
+    /// When retention let the file go; nil while it is there.
+    ///
+    /// Not the last one: Swift 6.3 takes too little room for an async function's enum whose payload ends in an optional.
+    public let removedAt: Timestamp?
     public let createdAt: Timestamp
 }
 

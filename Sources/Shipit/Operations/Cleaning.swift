@@ -2,7 +2,7 @@ import ArtifactKit
 import CLinux
 import Glibc
 
-/// Frees the space of what nothing needs any more: releases beyond `keep`, artifacts, logs, workspaces, keep-refs.
+/// Frees the space of what nothing needs any more: releases beyond `keep`, artifacts, logs, runs, workspaces, keep-refs.
 public struct Cleaning: Sendable {
     public struct Removed: Hashable, Sendable {
         /// A path, or a reference.
@@ -21,7 +21,7 @@ public struct Cleaning: Sendable {
     let installation: Installation
     let isDryRun: Bool
 
-    private var retention: Retention { Retention(installation: installation) }
+    var retention: Retention { Retention(installation: installation) }
 
     public init(_ installation: Installation, isDryRun: Bool) {
         self.installation = installation
@@ -65,23 +65,22 @@ public struct Cleaning: Sendable {
         }
     }
 
-    /// Without a worker, who may be writing any of it.
+    /// Logs and rows go in transactions that nobody is hurt by; the rest without a worker, who may be writing any of it.
     private func cleanHome(_ apps: [App], _ report: inout Report) throws {
         let home = installation.home
-        for path in try retention.oldLogs() { try remove(path, &report) { Workspaces.remove(path) } }
+        for app in apps {
+            try cleanLogs(of: app, &report)
+            try cleanRuns(of: app, &report)
+        }
+        try cleanStrayLogs(&report)
         guard let lock = try WorkerLock.take(home) else {
             report.skipped.append("\(home.path): a worker lives, and sees to artifacts and workspaces itself")
-            return
+            return try cleanLedger(isAlone: false, &report)
         }
         defer { withExtendedLifetime(lock) {} }
         for app in apps {
             let store = try ArtifactStore(home.artifacts(app.name))
-            for artifact in try retention.unneededArtifacts(of: app) {
-                try remove(store.path(artifact.file), &report) {
-                    store.remove(artifact.file)
-                    try installation.ledger.forget(artifact)
-                }
-            }
+            try cleanArtifacts(of: app, in: store, &report)
             for name in try retention.unknownFiles(of: app, in: store) {
                 try remove(store.path(name), &report) { unlink(store.path(name)) }
             }
@@ -90,6 +89,7 @@ public struct Cleaning: Sendable {
         for name in Workspaces.leftovers(home) {
             try remove("\(home.work)/\(name)", &report) { Workspaces.remove("\(home.work)/\(name)") }
         }
+        try cleanLedger(isAlone: true, &report)
     }
 
     /// What builds keep: beyond its bounds, in the middle of something, or of an app that is gone.
@@ -109,7 +109,7 @@ public struct Cleaning: Sendable {
         }
     }
 
-    private func remove(_ path: String, _ report: inout Report, _ deed: () throws -> Void) throws {
+    func remove(_ path: String, _ report: inout Report, _ deed: () throws -> Void) throws {
         let bytes = DiskUsage.of(path)
         if !isDryRun {
             do { try deed() } catch {

@@ -8,12 +8,14 @@ extension Inspection {
     mutating func inspectArtifacts(of app: App) throws {
         let folder = installation.home.artifacts(app.name)
         let artifacts = try installation.ledger.artifacts(app: app.name)
-        let needed = try Retention(installation: installation).neededArtifacts(of: app)
-        let deployed = try installation.ledger.deployedArtifacts(of: app.name)
+        let needed = try installation.ledger.neededArtifacts(of: app.pipeline)
         for artifact in artifacts {
-            // Retention lets the file go, and the ledger remembers what was deployed.
-            let mayBeGone = deployed.contains(artifact.id) && !needed.contains(artifact.id)
-            if mayBeGone, !FileSystem.exists("\(folder)/\(artifact.file)") { continue }
+            // Older versions let files go without a word to the ledger, which remembers what was deployed.
+            if !needed.contains(artifact.id), !FileSystem.exists("\(folder)/\(artifact.file)"),
+                try installation.ledger.wasDeployed(artifact)
+            {
+                continue
+            }
             // One without a tarball can be packed whenever it is needed; what is there of it is looked at then.
             if artifact.digest != nil { inspect(artifact, in: folder) }
         }

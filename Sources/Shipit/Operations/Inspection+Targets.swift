@@ -14,10 +14,9 @@ extension Inspection {
                 continue
             }
             let state = try installation.ledger.environment(app.name, environment.name)
-            let deployments = try installation.ledger.deployments(app: app.name, environment: environment.name)
             for path in environment.targets {
                 do {
-                    try inspectTarget(path, app, environment, state, deployments)
+                    try inspectTarget(path, app, environment, state)
                 } catch let error as ShipitError {
                     find(.currentDiffers, at: path, error.message, remedy: error.hint ?? "look at the target")
                 } catch {
@@ -28,8 +27,7 @@ extension Inspection {
     }
 
     private mutating func inspectTarget(
-        _ path: String, _ app: App, _ environment: EnvironmentPolicy, _ state: EnvironmentState,
-        _ deployments: [Deployment]
+        _ path: String, _ app: App, _ environment: EnvironmentPolicy, _ state: EnvironmentState
     ) throws {
         let again =
             "shipit promote \(state.live?.revision.abbreviated() ?? "REVISION") --to \(environment.name) --app \(app.name)"
@@ -47,7 +45,7 @@ extension Inspection {
         let owner = TargetOwner(app: app.name, environment: environment.name, home: installation.home.path)
         guard try inspectOwner(of: root, path, owner) else { return }
         try inspectToken(of: path)
-        let complete = try inspectReleases(in: root, path, state, deployments, again)
+        let complete = try inspectReleases(in: root, path, state, again)
         try inspectCurrent(in: root, path, owner, state, complete, again)
         if !isBusy { try inspectLeftovers(in: root, path) }
     }
@@ -82,10 +80,9 @@ extension Inspection {
 
     /// The releases that are there and complete.
     private mutating func inspectReleases(
-        in root: Directory, _ path: String, _ state: EnvironmentState, _ deployments: [Deployment], _ again: String
+        in root: Directory, _ path: String, _ state: EnvironmentState, _ again: String
     ) throws -> Set<String> {
         var complete: Set<String> = []
-        let known = Set(deployments.compactMap(\.releaseName))
         let pinned = [state.live, state.previous].compactMap { $0?.releaseName }
         for name in FileSystem.names(in: "\(path)/releases") {
             let place = "\(path)/releases/\(name)"
@@ -93,7 +90,7 @@ extension Inspection {
                 find(.releaseUnknown, .warning, at: place, "shipit did not put it there", remedy: "move it away")
                 continue
             }
-            guard known.contains(name) else {
+            guard try isKnown(name, state) else {
                 find(
                     .releaseUnknown, .warning, at: place, "the ledger knows no such release",
                     remedy: "shipit gc removes it")
@@ -115,6 +112,12 @@ extension Inspection {
                 "by the ledger it is \(what), and it is gone", remedy: again)
         }
         return complete
+    }
+
+    private func isKnown(_ name: String, _ state: EnvironmentState) throws -> Bool {
+        guard let number = ReleaseName.number(name), let dash = name.firstIndex(of: "-") else { return false }
+        return try installation.ledger.hasRelease(
+            number, revision: String(name[name.index(after: dash)...]), app: state.app, environment: state.name)
     }
 
     private mutating func report(_ check: ReleaseCheck, _ name: String, _ place: String, _ again: String) {

@@ -51,7 +51,8 @@ public struct PlanReport: Sendable {
     private static func removals(_ installation: Installation, _ app: App, _ promotion: Promotion) throws -> [String] {
         let environment = try app.environment(promotion.environment)
         let state = try installation.ledger.environment(app.name, environment.name)
-        let deployments = try installation.ledger.deployments(app: app.name, environment: environment.name)
+        let deployments = try installation.ledger.goodReleases(
+            app: app.name, environment: environment.name, limit: environment.keep + 1)
         // Afterwards what is live now is the one before, and today's previous is one of the good ones.
         var kept = Retention.kept(
             EnvironmentState(app: app.name, name: environment.name, live: state.live, previous: nil, hold: nil),

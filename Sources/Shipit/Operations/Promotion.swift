@@ -51,7 +51,7 @@ public struct Promotion: Hashable, Sendable {
                     hint: "if it is meant: shipit promote \(verified.revision.abbreviated())")
             }
         }
-        guard let artifact = try ledger.artifact(verified.artifact) else {
+        guard let artifact = try ledger.artifact(verified.artifact), artifact.removedAt == nil else {
             throw ShipitError(
                 .unavailable, "the artifact of \(verified.revision.abbreviated()) is gone",
                 hint: "shipit start \(verified.revision.abbreviated()) --rebuild makes it again")

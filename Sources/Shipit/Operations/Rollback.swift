@@ -23,16 +23,17 @@ public struct Rollback: Hashable, Sendable {
                 .unavailable, "nothing to roll back: nothing is live in \(environment.name)", hint: "shipit status")
         }
         let bad = try ledger.badRevisions(app: app.name, environment: environment.name)
+        // A few more than are kept, for those that retention could not remove.
+        let candidates = try ledger.goodReleases(
+            app: app.name, environment: environment.name, revision: revision, limit: environment.keep + 20
+        ) { deployment in
+            if deployment.id == live.id || deployment.release == live.release { return false }
+            if revision != nil { return true }
+            return deployment.id < live.id && deployment.revision != live.revision && !bad.contains(deployment.revision)
+        }
         var gone: [Deployment] = []
-        for deployment in try ledger.deployments(app: app.name, environment: environment.name)
-        where deployment.status == .succeeded && deployment.id != live.id {
-            guard let number = deployment.release, number != live.release else { continue }
-            if let revision {
-                guard deployment.revision == revision else { continue }
-            } else {
-                guard deployment.id < live.id, deployment.revision != live.revision, !bad.contains(deployment.revision)
-                else { continue }
-            }
+        for deployment in candidates {
+            guard let number = deployment.release else { continue }
             let folder = "releases/\(ReleaseName.of(number, deployment.revision))"
             guard environment.targets.allSatisfy({ FileSystem.isFolder("\($0)/\(folder)") }) else {
                 gone.append(deployment)

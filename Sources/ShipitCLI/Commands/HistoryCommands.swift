@@ -227,7 +227,7 @@ struct ShowCommand: ParsableCommand {
         }
         let app = try options.chosenApp(installation)
         let revision = try named(what, installation, app)
-        let records = try ledger.runs(app: app.name, limit: 100_000).filter { $0.run.revision == revision }
+        let records = try ledger.runs(app: app.name, revision: revision)
         guard !records.isEmpty else {
             throw ShipitError(
                 .unavailable, "no run ever shipped \(revision.abbreviated())",
