@@ -271,9 +271,10 @@ extension World {
         ]
         var base: TreeManifest.Base?
         for step in steps {
-            // A folder that becomes a file has to go first.
-            for (name, text) in step where !text.isEmpty && name == "a" {
-                try FileManager.default.removeItem(atPath: "\(world.clone)/a")
+            // What a folder becomes a file of has to go first.
+            for (name, text) in step where !text.isEmpty {
+                let path = "\(world.clone)/\(name)"
+                if FileSystem.isFolder(path) { try FileManager.default.removeItem(atPath: path) }
             }
             let revision = try await world.commit(step)
             await world.push("main:refs/heads/other")

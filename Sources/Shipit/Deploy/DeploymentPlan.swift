@@ -37,13 +37,12 @@ public struct DeploymentPlan: Hashable, Sendable, Codable {
     public var secrets: [String]
     /// The server's own hook scripts.
     public var serverHooks: [LifecycleEvent: String]
+    /// Release folders are made of a spare one where there is one.
+    public var usesSpare: Bool
     /// The user of hook scripts that name none; nil for the owner of the target.
     public var runas: String?
     /// Of each of the server's own hook scripts, in seconds.
     public var hookTimeout: Double
-
-    /// Release folders are made of a spare one where there is one.
-    public var usesSpare: Bool
 
     public struct ArtifactPlace: Hashable, Sendable, Codable {
         public var manifest: String

@@ -120,8 +120,8 @@ struct DeployJob: Sendable {
             release: ReleaseName.of(number, deployment.revision),
             artifact: place, targets: environment.targets,
             shared: environment.shared, health: environment.health, putsBack: environment.onFailure == .rollback,
-            variables: file.variables, secrets: file.secrets, serverHooks: hooks, runas: environment.runas,
-            hookTimeout: environment.hookTimeout.inSeconds, usesSpare: environment.spare)
+            variables: file.variables, secrets: file.secrets, serverHooks: hooks,
+            usesSpare: environment.spare, runas: environment.runas, hookTimeout: environment.hookTimeout.inSeconds)
     }
 
     private func place(_ artifact: Artifact) throws -> DeploymentPlan.ArtifactPlace {
