@@ -131,6 +131,8 @@ extension TreePatch {
             if isOld, let entry = before?.entry {
                 let isThere = !base.damage.entries.contains(entry.path)
                 isKept = isNew && isThere && after?.entry == entry
+                // What a repair took away has changed its folder too.
+                if !isThere { touch(entry.path) }
                 if !isKept, isThere, !isLeftOut(entry.path) {
                     touch(entry.path)
                     if entry.kind != .directory {

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Looks a tree over that others could write to, and takes away what does not belong there.
@@ -42,8 +43,12 @@ public final class TreeRepair {
         filler = TreeFiller(tree)
     }
 
-    /// `isExpected`: what may be there besides the entries, such as links to what outlives releases.
-    public func run(expecting isExpected: ([UInt8]) -> Bool, check: () throws -> Void) throws -> Damage {
+    /// `isExpected`: what may be there besides the entries, such as links to what outlives releases; `folders` that lead
+    /// there are always looked into. Throws when something has attributes that files of shipit never have.
+    public func run(
+        expecting isExpected: ([UInt8]) -> Bool, folders others: [[UInt8]] = [], check: () throws -> Void
+    ) throws -> Damage {
+        folders += others
         if try tree.status().modified != header.modified || header.modified > header.takenAt - Self.tick {
             folders.append([])
         }
@@ -68,6 +73,10 @@ public final class TreeRepair {
             let now = TreeIndex.Record(status)
             guard now != record || record.changed > header.takenAt - Self.tick else { continue }
             damage.sections.insert(number)
+            guard entry.path.withCPath({ linux_has_attributes(tree.descriptor, $0) }) == 0 else {
+                throw ArtifactError(
+                    .unsafeEntry, what: "use again", path: visible(entry.path), reason: "it has extended attributes")
+            }
             if try isRight(entry, status) {
                 try reset(entry, status)
                 if entry.kind == .directory { folders.append(entry.path) }

@@ -33,3 +33,17 @@ int linux_copy_file(int from, int to) {
         }
     }
 }
+
+#include <string.h>
+#include <sys/xattr.h>
+
+int linux_has_attributes(int directory, const char *path) {
+    char whole[4200], names[4096];
+    int length = snprintf(whole, sizeof whole, "/proc/self/fd/%d/%s", directory, path);
+    if (length < 0 || (size_t)length >= sizeof whole) return 1;
+    ssize_t count = llistxattr(whole, names, sizeof names);
+    if (count < 0) return errno == ENOTSUP || errno == ENOENT || errno == ENOTDIR ? 0 : 1;
+    for (ssize_t place = 0; place < count; place += (ssize_t)strlen(names + place) + 1)
+        if (strcmp(names + place, "security.selinux") != 0) return 1;
+    return 0;
+}

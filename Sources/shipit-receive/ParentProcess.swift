@@ -12,6 +12,9 @@ enum ParentProcess {
         let count = read(file, &bytes, bytes.count)
         // The second field is the program's name, in brackets, with anything in it.
         guard count > 0, let bracket = bytes[..<count].lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        // A shell in between may have begun after git wrote what is to be synced.
+        guard bytes[..<bracket].split(separator: UInt8(ascii: "("), maxSplits: 1).last?.starts(with: "git".utf8) == true
+        else { return nil }
         let fields = bytes[(bracket + 1)..<count].split(separator: UInt8(ascii: " "))
         guard fields.count > 19, let ticks = Int64(String(decoding: fields[19], as: UTF8.self)) else { return nil }
         let second = Int64(sysconf(Int32(_SC_CLK_TCK)))

@@ -51,8 +51,11 @@ final class RepositoryFolder {
 
     private func sync(_ folder: String) throws(SystemError) {
         let descriptor = openat(self.descriptor, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        // Git removes empty folders of references at any time.
-        guard descriptor >= 0 else { return }
+        guard descriptor >= 0 else {
+            // Git removes empty folders of references at any time.
+            if errno == ENOENT { return }
+            throw SystemError(operation: "open \(folder) of the repository", code: errno)
+        }
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else {
             throw SystemError(operation: "make \(folder) of the repository durable", code: errno)
@@ -81,9 +84,12 @@ final class RepositoryFolder {
     /// `core.fsync` is `all`, as shipit sets it, so that the files themselves are durable.
     private var syncsFiles: Bool {
         guard let settings = configuration else { return false }
-        return settings.split(separator: UInt8(ascii: "\n")).contains { line in
-            line.filter { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }.elementsEqual("fsync=all".utf8)
+        let lines = settings.split(separator: UInt8(ascii: "\n")).map { line in
+            line.filter { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }.map { $0 | 0x20 }
         }
+        // Anything else that is said of it could take it back.
+        let said = lines.filter { $0.starts(with: "fsync".utf8) }
+        return said.count == 1 && said[0].elementsEqual("fsync=all".utf8)
     }
 
     /// Whether references are plain files below `refs`, as far as we dare to tell; if not, git must write them.

@@ -172,6 +172,35 @@ import Testing
         #expect(try book.ledger.artifacts(app: "blog", revision: revision).map(\.id) == [other.id, 1])
     }
 
+    @Test func `a tree that was let go is described again, and has its row again when it is packed`() throws {
+        let book = try book("artifacts: {count: 0}")
+        for number in 1...9 { try book.ship(number) }
+        #expect(try book.ledger.forgetArtifacts(of: book.policy.pipeline, most: 100) { _ in }.count == 2)
+        let old = try #require(try book.ledger.artifact(1))
+        let run = try #require(try book.ledger.run(old.run)?.run)
+        let (manifest, digest) = (try #require(old.manifest), try #require(old.digest))
+        let described = try book.ledger.addArtifact(
+            of: run, manifest: manifest, digest: nil, size: 0, file: old.file, method: .tree)
+        #expect(described.id != old.id && described.digest == nil)
+        try book.ledger.packed(described, digest, size: 7)
+        let again = try #require(try book.ledger.artifacts(app: "blog", revision: run.revision).first)
+        #expect(again.id == old.id && again.digest == digest && again.size == 7 && again.removedAt == nil)
+        #expect(try book.ledger.artifact(described.id) == nil)
+        #expect(try book.ledger.integrityProblems() == [])
+    }
+
+    @Test func `a description made in another way does not become a build's`() throws {
+        let book = try book("artifacts: {count: 0}")
+        let number = try book.push(1)
+        let run = try #require(try book.ledger.run(number)?.run)
+        let described = try book.ledger.addArtifact(
+            of: run, manifest: Digest.of([1]), digest: nil, size: 0, file: "x.tar.zst", method: .tree)
+        let built = try book.ledger.addArtifact(
+            of: run, manifest: Digest.of([2]), digest: Digest.of([3]), size: 1, file: "x.tar.zst", method: .build)
+        #expect(built.id != described.id && built.method == .build)
+        #expect(try book.ledger.artifact(described.id)?.manifest == Digest.of([1]))
+    }
+
     @Test func `the row of an artifact goes with the last run that used it`() throws {
         let book = try book("artifacts: {count: 0}, runs: {count: 1}")
         for number in 1...20 { try book.ship(number) }

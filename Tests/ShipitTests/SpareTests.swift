@@ -284,6 +284,20 @@ extension World {
         }
     }
 
+    @Test func `a submodule that becomes a folder is one`() async throws {
+        let world = try await World(files: ["a": "1\n"])
+        let first = try await world.git("rev-parse", "HEAD")
+        try await world.git("update-index", "--add", "--cacheinfo", "160000,\(first),sub")
+        try await world.git("commit", "-q", "-m", "submodule")
+        await world.push("main:refs/heads/other")
+        let base = try manifests(world, try await world.git("rev-parse", "HEAD"), from: nil).base
+        try await world.git("rm", "-q", "--cached", "sub")
+        let revision = try await world.commit(["sub/file": "2\n"])
+        await world.push("main:refs/heads/other")
+        let found = try manifests(world, revision, from: base)
+        #expect(found.full == found.incremental)
+    }
+
     @Test func `only files that changed are read`() async throws {
         let files = Dictionary(uniqueKeysWithValues: (0..<200).map { ("d\($0 / 20)/f\($0)", "\($0)\n") })
         let world = try await World(files: files)

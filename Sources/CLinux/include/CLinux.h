@@ -98,6 +98,9 @@ static inline int linux_copy_times(int from, int to) {
     return futimens(to, times);
 }
 
+/* Whether something below a folder has extended attributes or access control lists, SELinux's label aside. */
+int linux_has_attributes(int directory, const char *path);
+
 static const uint64_t LINUX_RESOLVE_BENEATH = RESOLVE_BENEATH;
 static const uint64_t LINUX_RESOLVE_NO_SYMLINKS = RESOLVE_NO_SYMLINKS;
 static const uint64_t LINUX_RESOLVE_NO_MAGICLINKS = RESOLVE_NO_MAGICLINKS;

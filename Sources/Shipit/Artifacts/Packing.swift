@@ -6,7 +6,7 @@ struct Packing {
     let manifest: ManifestFile
     let content: any Content
 
-    /// Makes the file, which must not exist; every file is compared with its digest on the way.
+    /// Makes the file, which must not exist. What is read is compared with the manifest; `other` must be known to be whole.
     func pack(into path: String, reusing other: TarballContent?) throws -> TarballSummary {
         let writer = try TarballWriter(at: path, listingIn: nil)
         let reader = try content.reader()

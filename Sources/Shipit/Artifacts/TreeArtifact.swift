@@ -74,7 +74,9 @@ struct TreeArtifact {
         for artifact in artifacts where artifact.revision != revision {
             if let description = try? store.description(of: artifact.file),  // as above
                 description.provenance.tools["libarchive"] == Versions.all["libarchive"],
-                description.manifest == artifact.manifest, let content = try? store.content(of: artifact.file)
+                description.manifest == artifact.manifest, let content = try? store.content(of: artifact.file),
+                // A bit that flipped there must not be handed on to every later tarball.
+                let digest = artifact.digest, (try? content.verify(digest)) != nil
             {
                 return content
             }

@@ -69,7 +69,10 @@ struct TreeManifest {
             try PathRules.check(change.path)
             edits[change.path] = TreeEntry(path: change.path, kind: kind, id: id)
             for folder in change.path.foldersAbove where known.insert(folder).inserted {
-                guard try base.manifest.entry(at: folder)?.kind != .directory, let entry = try lookup.entry(at: folder)
+                // A submodule was a folder too, and is gone when there are files in it.
+                let isGone = edits[folder].map { $0 == nil } ?? false
+                guard try isGone || base.manifest.entry(at: folder)?.kind != .directory,
+                    let entry = try lookup.entry(at: folder)
                 else { continue }
                 edits[folder] = entry
             }

@@ -29,7 +29,6 @@ struct ReleaseFolder {
         }
         try removeLeftovers()
         let content = try ReleaseContent(plan, place)
-        try checkSpace(content.manifest.totalSize)
         let filling = try patchSpare(content) ?? fill(content)
         let appspec = try Self.appspec(in: "\(target.path)/.shipit/incoming/tree", say)
         if appspec.mapsEverything {
@@ -53,7 +52,13 @@ struct ReleaseFolder {
     private func patchSpare(_ content: ReleaseContent) throws -> Filling? {
         let kind = try spareKind
         guard plan.usesSpare, let spare = try Spare(in: target.own) else { return nil }
-        if let reason = try spare.obstacle(to: kind, content.manifest, links) {
+        let reason: String?
+        do {
+            reason = try spare.obstacle(to: kind, content.manifest, links)
+        } catch {
+            reason = "\(error)"
+        }
+        if let reason {
             say("the spare release is not used: \(reason)")
             try Trash.discard(Spare.name, in: target.own)
             return nil
@@ -77,6 +82,7 @@ struct ReleaseFolder {
 
     private func fill(_ content: ReleaseContent) throws -> Filling {
         try content.verify()
+        try makeSpace(content.manifest.totalSize)
         try target.own.makeDirectory(Self.incoming, mode: 0o700)
         let folder = try target.own.open(Self.incoming)
         try folder.makeDirectory(Spare.tree, mode: 0o755)
@@ -141,9 +147,14 @@ struct ReleaseFolder {
         try target.removeRelease(plan.release)
     }
 
-    private func checkSpace(_ needed: Int64) throws {
-        let free = try target.root.freeSpace()
+    /// What only serves to be quicker goes when there is no room for what has to be done.
+    private func makeSpace(_ needed: Int64) throws {
         let wanted = needed + (8 << 20)
+        if try target.root.freeSpace() <= wanted {
+            try Spare.discard(in: target.own)
+            try Trash.empty(in: target.own)
+        }
+        let free = try target.root.freeSpace()
         guard free > wanted else {
             throw ShipitError(
                 .failure, "\(target.path) needs \(wanted >> 20) MiB for the release and has \(free >> 20) MiB free",

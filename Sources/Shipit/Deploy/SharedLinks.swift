@@ -30,6 +30,13 @@ struct SharedLinks {
         }
     }
 
+    /// Folders that lead to the links, which need not be in the artifact.
+    static func folders(_ paths: [SharedPath]) -> [[UInt8]] {
+        paths.map { Array($0.path.utf8) }.flatMap { path in
+            path.indices.filter { path[$0] == slash }.map { Array(path[..<$0]) }
+        }
+    }
+
     static func isReplaced(_ shared: SharedPath) -> String {
         "\(shared.written) in the release is replaced by the shared one"
     }

@@ -37,5 +37,12 @@ struct Spare {
         return try TreeCheck(manifest, index).difference(in: tree)
     }
 
+    /// What was prepared, and what was being prepared; the caller holds the target's lock.
+    static func discard(in own: Directory) throws {
+        for name in [name, SparePreparation.preparing] where try own.metadata(name) != nil {
+            try Trash.discard(name, in: own)
+        }
+    }
+
     func isOf(_ kind: SpareKind) -> Bool { header.condition == kind.digest }
 }

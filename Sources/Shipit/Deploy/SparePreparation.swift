@@ -58,6 +58,15 @@ struct SparePreparation: Sendable {
         try Trash.empty(in: own)
     }
 
+    /// Removes what is of no use any more, the spare too unless one is `kept`.
+    static func tidy(_ path: String, kept: Bool) throws {
+        guard FileSystem.isFolder("\(path)/.shipit"), let lock = try TargetLock(taking: path) else { return }
+        defer { withExtendedLifetime(lock) {} }
+        let own = try Directory(path: "\(path)/.shipit")
+        if !kept { try Spare.discard(in: own) }
+        try Trash.empty(in: own)
+    }
+
     // MARK: A release that was let go
 
     /// Takes a release out of its place, for `run` to make the spare one of if nobody holds on to it; false when it stays.
@@ -82,10 +91,15 @@ struct SparePreparation: Sendable {
         let folder = try own.open(preparing)
         try root.rename(Array("releases/\(release)".utf8), to: Spare.tree, in: folder)
         try own.rename(manifest, to: Spare.manifest, in: folder)
-        try own.rename(index, to: Spare.index, in: folder)
         // Now that nobody can come to it any more, whoever is there already can be seen.
         let place = FileSystem.realPath("\(path)/.shipit/preparing/tree") ?? "\(path)/.shipit/preparing/tree"
-        if occupant(place) != nil { try Trash.discard(preparing, in: own) }
+        if occupant(place) != nil {
+            try Trash.discard(preparing, in: own)
+            try own.remove(index)
+        } else {
+            // Last, since without it what is in the folder is never used.
+            try own.rename(index, to: Spare.index, in: folder)
+        }
         return true
     }
 
@@ -105,7 +119,8 @@ struct SparePreparation: Sendable {
             try Trash.discard(Self.preparing, in: own)
             return false
         }
-        let damage = try repair.run(expecting: SharedLinks.expected(shared), check: check)
+        let damage = try repair.run(
+            expecting: SharedLinks.expected(shared), folders: SharedLinks.folders(shared), check: check)
         if try folder.metadata(Spare.newIndex) != nil { try folder.remove(Spare.newIndex) }
         let tree = try folder.open(Spare.tree)
         let patch = TreePatch(

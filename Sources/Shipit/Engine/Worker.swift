@@ -220,9 +220,9 @@ public final class Worker: Service {
             await perform(job, deployment, cancellation, obstacle)
             let place = Place(app: job.app, environment: job.name)
             let preparation = Cancellation()
-            if deployment != nil, !isStopping.withLock({ $0 }) {
-                preparing.withLock { $0[place] = preparation }
-            }
+            if deployment != nil { preparing.withLock { $0[place] = preparation } }
+            // Whoever stops the worker says so before it looks for preparations.
+            if isStopping.withLock({ $0 }) { preparation.cancel() }
             running.withLock { $0[job.id] = nil }
             watch.wake()
             guard deployment != nil else { return }
@@ -237,7 +237,12 @@ public final class Worker: Service {
         let logger = logger
         do {
             let app = try installation.app(place.app)
-            guard let environment = app.pipeline.environment(place.environment), environment.spare,
+            guard let environment = app.pipeline.environment(place.environment) else { return }
+            for target in environment.targets {
+                try cancellation.check()
+                try await onThread { try SparePreparation.tidy(target, kept: environment.spare) }
+            }
+            guard environment.spare,
                 let live = try installation.ledger.environment(place.app, place.environment).live,
                 let release = live.releaseName, let artifact = try installation.ledger.artifact(live.artifact)
             else { return }

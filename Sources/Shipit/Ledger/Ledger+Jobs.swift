@@ -80,9 +80,9 @@ extension Ledger {
 
     /// Takes a queued job; nil when it is not queued any more. A deployment gets its row, number and token here.
     ///
-    /// A deployment's is on the disk before anybody can see an effect; a build that is forgotten begins again.
+    /// On the disk before anybody can see an effect, and before an attempt that takes the machine down counts for nothing.
     public func take(_ job: Job, worker: Int64) throws -> (job: Job, deployment: Deployment?)? {
-        try write(job.kind == .deploy ? .now : .withTheNext) { db in
+        try write { db in
             guard
                 let now = try Job.fetchOne(
                     db, sql: "SELECT * FROM job WHERE id = ? AND status = 'queued'", arguments: [job.id])
@@ -169,11 +169,18 @@ extension Ledger {
     ) throws -> Artifact {
         try write(.withTheNext) { db in
             let tarball = digest?.description ?? ""
-            // One that was to be packed later is packed now.
-            try db.execute(
-                sql: """
-                    UPDATE artifact SET manifest = ?, digest = ?, size = ? WHERE app = ? AND revision = ? AND digest = ''
-                    """, arguments: [manifest.description, tarball, size, run.app, run.revision.hex])
+            let unpacked = try Artifact.fetchOne(
+                db, sql: "SELECT * FROM artifact WHERE app = ? AND revision = ? AND digest = ''",
+                arguments: [run.app, run.revision.hex])
+            if let unpacked, unpacked.manifest == manifest, unpacked.method == method {
+                // One that was to be packed later is packed now.
+                if let digest { return try db.settle(unpacked, digest, size: size) }
+            } else if let unpacked {
+                // It was described in another way, and its name is needed.
+                try db.execute(
+                    sql: "UPDATE artifact SET file = revision || '-' || id || '.tar.zst' WHERE id = ?",
+                    arguments: [unpacked.id])
+            }
             // A file that retention let go left its name behind.
             try db.execute(
                 sql: """
@@ -205,9 +212,11 @@ extension Ledger {
     /// The tarball of an artifact is on the disk.
     func packed(_ artifact: Artifact, _ digest: Digest, size: Int64) throws {
         try write(.withTheNext) { db in
-            try db.execute(
-                sql: "UPDATE artifact SET digest = ?, size = ? WHERE id = ? AND digest = ''",
-                arguments: [digest.description, size, artifact.id])
+            guard
+                let now = try Artifact.fetchOne(
+                    db, sql: "SELECT * FROM artifact WHERE id = ? AND digest = ''", arguments: [artifact.id])
+            else { return }
+            _ = try db.settle(now, digest, size: size)
         }
     }
 
@@ -270,6 +279,33 @@ extension Ledger {
 }
 
 extension Database {
+    /// Gives an artifact the tarball that was made of it; the row of an earlier one of the same bytes takes its place.
+    fileprivate func settle(_ artifact: Artifact, _ digest: Digest, size: Int64) throws -> Artifact {
+        let earlier = try Int64.fetchOne(
+            self, sql: "SELECT id FROM artifact WHERE app = ? AND revision = ? AND digest = ?",
+            arguments: [artifact.app, artifact.revision.hex, digest.description])
+        if let earlier {
+            for table in ["job", "deployment"] {
+                try execute(
+                    sql: "UPDATE \(table) SET artifact = ? WHERE artifact = ?", arguments: [earlier, artifact.id])
+            }
+            try execute(sql: "DELETE FROM artifact WHERE id = ?", arguments: [artifact.id])
+        }
+        let id = earlier ?? artifact.id
+        try execute(
+            sql: """
+                UPDATE artifact SET manifest = ?, digest = ?, size = ?, file = ?, method = ?, export_rules = ?,
+                removed_at = NULL WHERE id = ?
+                """,
+            arguments: [
+                artifact.manifest?.description ?? "", digest.description, size, artifact.file, artifact.method,
+                artifact.hasExportRules, id,
+            ])
+        guard let settled = try Artifact.fetchOne(self, sql: "SELECT * FROM artifact WHERE id = ?", arguments: [id])
+        else { throw ShipitError(.failure, "the artifact \(artifact.file) could not be recorded") }
+        return settled
+    }
+
     /// Ends a job once: what has ended stays as it ended, whatever is said later. False when it had ended.
     @discardableResult
     func end(_ job: Job, _ ending: Ending, saying words: String? = nil) throws -> Bool {

@@ -114,7 +114,7 @@ public final class Ledger: Sendable {
     public func integrityProblems() throws -> [String] {
         try read { db in
             try String.fetchAll(db, sql: "PRAGMA integrity_check").filter { $0 != "ok" }
-                + Row.fetchAll(db, sql: "PRAGMA foreign_key_check").map { "a reference is broken: \($0)" }
+                + Row.fetchAll(db, sql: "PRAGMA foreign_key_check").map { "a reference is broken: \($0)" }.sorted()
         }
     }
 
