@@ -42,7 +42,7 @@ uninstall: ## remove what install put there
 lint: ## what swift format and sh have to say
 	swift format lint --strict --parallel --recursive Package.swift Plugins Sources Tests templates
 	for script in scripts/setup scripts/install .ci/run; do bash -n $$script || exit; done
-	for script in scripts/bench scripts/age-ledger; do \
+	for script in scripts/bench scripts/age-ledger scripts/benchmark/*.py; do \
 		python3 -c "import sys; compile(open(sys.argv[1]).read(), sys.argv[1], 'exec')" $$script || exit; done
 	for script in hooks/* templates/*/repository/scripts/*; do sh -n $$script || exit; done
 

@@ -135,8 +135,11 @@ extension World {
         try world.age(first)
         let sleeper = Process()
         sleeper.executableURL = URL(filePath: "/bin/sleep")
-        sleeper.arguments = ["600"]
+        sleeper.arguments = ["120"]
         sleeper.currentDirectoryURL = URL(filePath: "\(folder)/d1")
+        // A test that dies must leave nobody waiting for its output to end.
+        sleeper.standardOutput = FileHandle.nullDevice
+        sleeper.standardError = FileHandle.nullDevice
         try sleeper.run()
         defer { sleeper.terminate() }
         try await world.ship(["index.html": "3\n"])
@@ -271,7 +274,8 @@ extension World {
         ]
         var base: TreeManifest.Base?
         for step in steps {
-            // What a folder becomes a file of has to go first.
+            // What goes has to go first, and so has a folder that becomes a file.
+            for (name, text) in step where text.isEmpty { unlink("\(world.clone)/\(name)") }
             for (name, text) in step where !text.isEmpty {
                 let path = "\(world.clone)/\(name)"
                 if FileSystem.isFolder(path) { try FileManager.default.removeItem(atPath: path) }
