@@ -9,6 +9,15 @@ public struct ObjectID: Hashable, Sendable {
         var second: UInt64 = 0
         var third: UInt64 = 0
         var fourth: UInt64 = 0
+
+        subscript(index: Int) -> UInt64 {
+            get { withUnsafeBytes(of: self) { $0.load(fromByteOffset: index * 8, as: UInt64.self) } }
+            set {
+                withUnsafeMutableBytes(of: &self) {
+                    $0.storeBytes(of: newValue, toByteOffset: index * 8, as: UInt64.self)
+                }
+            }
+        }
     }
 
     private let words: Words
