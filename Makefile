@@ -21,7 +21,7 @@ demo: build ## see the whole thing work in a scratch folder
 test: ## run all tests
 	$(SETUP) test
 	swift build --build-tests
-	swift test --skip-build
+	swift test --skip-build --quiet
 
 bench: release ## measure, and print the figures that the README quotes; QUICK=1 for a first look
 	$(SETUP) bench

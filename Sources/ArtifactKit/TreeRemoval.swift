@@ -5,13 +5,13 @@ extension Directory {
     /// Removes a folder and everything in it; nothing happens if there is none.
     ///
     /// Links are removed, never followed, and a mounted file system is left alone. What could not be removed is
-    /// reported, and the rest is gone.
-    public func removeTree(_ name: [UInt8]) throws {
+    /// reported, and the rest is gone. `check` is asked before each folder, and may throw to end it.
+    public func removeTree(_ name: [UInt8], check: () throws -> Void = {}) throws {
         guard let status = try metadata(name) else { return }
         guard status.kind == .directory else { return try remove(name) }
         let above = try name.parent.map { try open(Array($0)) } ?? self
         let removal = TreeRemoval(of: Array(name.lastComponent), in: above)
-        try removal.run()
+        try removal.run(check)
     }
 }
 
@@ -40,9 +40,10 @@ private final class TreeRemoval {
         current = above.handle
     }
 
-    func run() throws {
+    func run(_ check: () throws -> Void) throws {
         enter(top)
         while !levels.isEmpty {
+            try check()
             if let folder = levels[levels.count - 1].folders.popLast() {
                 enter(folder)
             } else if levels[levels.count - 1].isDone {

@@ -92,16 +92,7 @@ struct ArtifactStore: Sendable {
     }
 
     func description(of file: String) throws -> ArtifactDescription? {
-        guard let bytes = try FileSystem.read("\(folder)/\(Self.descriptionName(of: file))", limit: 1 << 30) else {
-            return nil
-        }
-        do {
-            return try JSONDecoder().decode(ArtifactDescription.self, from: Data(bytes))
-        } catch {
-            throw ShipitError(
-                .failure, "\(folder)/\(Self.descriptionName(of: file)) is damaged",
-                hint: "shipit start \(file.prefix(7)) --rebuild makes the artifact again")
-        }
+        try ArtifactDescription.read("\(folder)/\(Self.descriptionName(of: file))")
     }
 
     static func descriptionName(of file: String) -> String { base(file) + ".json" }
@@ -135,10 +126,18 @@ public struct ArtifactDescription: Codable, Sendable {
 }
 
 extension ArtifactDescription {
-    /// Nil when there is none or it is damaged, for who can do without.
+    /// Nil when there is none; throws when it is damaged.
     static func read(_ path: String) throws -> ArtifactDescription? {
         guard let bytes = try FileSystem.read(path, limit: 1 << 30) else { return nil }
-        return try? JSONDecoder().decode(ArtifactDescription.self, from: Data(bytes))  // as said above
+        do {
+            return try JSONDecoder().decode(ArtifactDescription.self, from: Data(bytes))
+        } catch {
+            // Whatever it says instead: it is not what was written there.
+            let name = path.split(separator: "/").last ?? ""
+            throw ShipitError(
+                .failure, "\(path) is damaged",
+                hint: "shipit start \(name.prefix(7)) --rebuild makes the artifact again")
+        }
     }
 }
 

@@ -1,5 +1,4 @@
 import ArtifactKit
-import FoundationEssentials
 import GitKit
 
 /// What a new release is to contain, opened and checked against the digests of the plan.
@@ -24,12 +23,8 @@ struct ReleaseContent {
             files = RepositoryContent(repository: path, revision: plan.revision)
             digest = nil
         case .tarball(let path, let description, let digest):
-            guard FileSystem.exists(path), let bytes = try FileSystem.read(description, limit: 1 << 30) else {
+            guard FileSystem.exists(path), let there = try ArtifactDescription.read(description) else {
                 throw Self.gone(path, plan.revision)
-            }
-            // Whatever it says instead: it is not what was written there.
-            guard let there = try? JSONDecoder().decode(ArtifactDescription.self, from: Data(bytes)) else {
-                throw ShipitError(.failure, "\(description) is damaged, so nothing is deployed from it")
             }
             guard there.digest == digest, there.manifest == place.digest else {
                 throw ShipitError(.failure, "\(description) describes other bytes than those that were verified")

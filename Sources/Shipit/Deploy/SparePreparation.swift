@@ -24,7 +24,7 @@ struct SparePreparation: Sendable {
         defer { withExtendedLifetime(lock) {} }
         let root = try Directory(path: path)
         let own = try root.open(Array(".shipit".utf8))
-        try Trash.empty(in: own)
+        try Trash.empty(in: own, check: check)
         let kind = SpareKind(owner: try root.status(), shared: shared)
         if try own.metadata(Spare.name) != nil {
             if let spare = try Spare(in: own), spare.isOf(kind) { return }
@@ -34,10 +34,9 @@ struct SparePreparation: Sendable {
             let manifest = try? ManifestFile(in: own, Array("manifests/\(live).manifest".utf8)),  // none: nothing to do
             case .tarball(let tarball, let description, _) = source
         else { return }
-        let content = try ArtifactDescription.read(description).map {
-            try TarballContent(at: tarball, manifest: manifest, frames: $0.frames)
-        }
-        guard let content else { return }
+        // None or a damaged one: the next deployment says so, if it needs the tarball.
+        guard let frames = try? ArtifactDescription.read(description)?.frames else { return }
+        let content = try TarballContent(at: tarball, manifest: manifest, frames: frames)
         do {
             if try !recycle(own, kind, manifest, content, check) {
                 guard try own.freeSpace() > manifest.totalSize + Self.margin else {
@@ -51,27 +50,35 @@ struct SparePreparation: Sendable {
             if try own.metadata(Self.preparing) != nil { try Trash.discard(Self.preparing, in: own) }
             throw error
         }
+        try check()
         try own.syncFileSystem()
         try Failpoint.spareBeforeRename.reach()
         try own.rename(Self.preparing, to: Spare.name)
         try own.sync()
-        try Trash.empty(in: own)
+        try Trash.empty(in: own, check: check)
+    }
+
+    /// Whether something in a target's own folder was begun and not ended, or waits to be removed.
+    static func isUnfinished(_ path: String) -> Bool {
+        FileSystem.names(in: "\(path)/.shipit").contains {
+            $0.utf8.elementsEqual(preparing) || $0.hasPrefix(Trash.prefix)
+        }
     }
 
     /// Removes what is of no use any more, the spare too unless one is `kept`.
-    static func tidy(_ path: String, kept: Bool) throws {
+    static func tidy(_ path: String, kept: Bool, check: () throws -> Void) throws {
         guard FileSystem.isFolder("\(path)/.shipit"), let lock = try TargetLock(taking: path) else { return }
         defer { withExtendedLifetime(lock) {} }
         let own = try Directory(path: "\(path)/.shipit")
         if !kept { try Spare.discard(in: own) }
-        try Trash.empty(in: own)
+        try Trash.empty(in: own, check: check)
     }
 
     // MARK: A release that was let go
 
     /// Takes a release out of its place, for `run` to make the spare one of if nobody holds on to it; false when it stays.
     ///
-    /// `occupant`: who holds on to a folder, if anybody does.
+    /// The caller holds the target's lock. `occupant`: who holds on to a folder, if anybody does.
     static func take(
         _ release: String, in root: Directory, _ path: String, shared: [SharedPath],
         occupant: (_ folder: String) -> String? = Occupants.first
@@ -81,10 +88,8 @@ struct SparePreparation: Sendable {
         let kind = SpareKind(owner: try root.status(), shared: shared)
         guard try own.metadata(Spare.name) == nil, try own.metadata(preparing) == nil,
             try own.metadata(Array("bundles/\(release)".utf8)) == nil, try own.metadata(manifest) != nil,
-            try TreeIndex(reading: index, in: own)?.header?.condition == kind.digest,
-            let lock = try TargetLock(taking: path)
+            try TreeIndex(reading: index, in: own)?.header?.condition == kind.digest
         else { return false }
-        defer { withExtendedLifetime(lock) {} }
         let until = linux_modified_seconds("\(path)/.shipit/indexes/\(release)")
         guard Timestamp.now.milliseconds / 1000 - until > rest else { return false }
         try own.makeDirectory(preparing, mode: 0o700)

@@ -173,19 +173,23 @@ final class Target {
 
     static func removeRelease(_ release: String, in root: Directory) throws {
         let own = try root.open(Array(".shipit".utf8))
+        for name in try discardRelease(release, in: root) { try own.removeTree(name) }
+    }
+
+    /// Takes a release out of its place at once, and returns what is left of it in `.shipit`, for `Trash.empty`.
+    @discardableResult
+    static func discardRelease(_ release: String, in root: Directory) throws -> [[UInt8]] {
+        let own = try root.open(Array(".shipit".utf8))
+        var left: [[UInt8]] = []
         // Under another name first: a half-removed release must never look like a release.
-        if try root.metadata(Array("releases/\(release)".utf8))?.kind == .directory {
-            let trash = Array("trash-\(release)".utf8)
-            if try own.metadata(trash) != nil { try own.removeTree(trash) }
-            try root.rename(Array("releases/\(release)".utf8), to: Array(".shipit/trash-\(release)".utf8))
-            try own.removeTree(trash)
-        }
-        if try own.metadata(Array("bundles/\(release)".utf8)) != nil {
-            try own.open(Array("bundles".utf8)).removeTree(Array(release.utf8))
-        }
+        let folder = Array("releases/\(release)".utf8)
+        if try root.metadata(folder)?.kind == .directory { left.append(try Trash.discard(folder, of: root, in: own)) }
+        let bundle = Array("bundles/\(release)".utf8)
+        if try own.metadata(bundle) != nil { left.append(try Trash.discard(bundle, in: own)) }
         for name in ["manifests/\(release).manifest", "indexes/\(release)"] {
             if try own.metadata(Array(name.utf8)) != nil { try own.remove(Array(name.utf8)) }
         }
+        return left
     }
 
     // MARK: Results

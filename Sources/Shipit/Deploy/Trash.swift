@@ -5,11 +5,18 @@ import Glibc
 enum Trash {
     static let prefix = "trash-"
 
-    static func discard(_ name: [UInt8], in own: Directory) throws {
-        try own.rename(name, to: Array("\(prefix)\(String(UInt64.random(in: 0 ... .max), radix: 16))".utf8))
+    /// `folder` is where the name is, if not in the target's own folder. Returns its new name.
+    @discardableResult
+    static func discard(_ name: [UInt8], of folder: Directory? = nil, in own: Directory) throws -> [UInt8] {
+        let trash = Array("\(prefix)\(String(UInt64.random(in: 0 ... .max), radix: 16))".utf8)
+        try (folder ?? own).rename(name, to: trash, in: own)
+        return trash
     }
 
-    static func empty(in own: Directory) throws {
-        for (name, _) in try own.entries() where name.starts(with: prefix.utf8) { try own.removeTree(name) }
+    /// Throws what `check` throws; what is left then goes the next time.
+    static func empty(in own: Directory, check: () throws -> Void = {}) throws {
+        for (name, _) in try own.entries() where name.starts(with: prefix.utf8) {
+            try own.removeTree(name, check: check)
+        }
     }
 }

@@ -25,31 +25,27 @@ struct Retention: Sendable {
         return kept
     }
 
-    /// Removes what an environment does not keep, in each of its targets; trouble is reported and stops nothing.
+    /// Takes away what an environment does not keep, in each of its targets; trouble is reported and stops nothing.
     ///
-    /// `savesSpares`: one that can become the spare release is taken for that.
-    func prune(
-        _ app: App, _ environment: EnvironmentPolicy, savesSpares: Bool = false, say: (String) -> Void
-    ) throws -> [String] {
-        var removed: [String] = []
-        for path in environment.targets where FileSystem.isFolder(path) {
+    /// Under the target's lock, so that what is kept is decided and done in one go; a deployment that holds it prunes
+    /// afterwards too. One that can become the spare release is taken for that, the others lie in the target's trash.
+    func prune(_ app: App, _ environment: EnvironmentPolicy, say: (String) -> Void) throws {
+        for path in environment.targets where FileSystem.exists("\(path)/.shipit/lock") {
+            guard let lock = try TargetLock(taking: path) else { continue }
+            defer { withExtendedLifetime(lock) {} }
             let root = try Directory(path: path)
             for name in try surplus(app, environment, in: root, path) {
                 try Failpoint.retentionBeforeRemove.reach()
                 do {
-                    if savesSpares, environment.spare,
-                        try SparePreparation.take(name, in: root, path, shared: environment.shared)
-                    {
+                    if environment.spare, try SparePreparation.take(name, in: root, path, shared: environment.shared) {
                         continue
                     }
-                    try Target.removeRelease(name, in: root)
-                    removed.append("\(path)/releases/\(name)")
+                    try Target.discardRelease(name, in: root)
                 } catch {
                     say("\(path)/releases/\(name) could not be removed: \(error)")
                 }
             }
         }
-        return removed
     }
 
     /// The releases of a target that its environment does not keep.

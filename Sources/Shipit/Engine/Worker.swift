@@ -16,17 +16,17 @@ public final class Worker: Service {
         case always
     }
 
-    private let installation: Installation
+    let installation: Installation
     private let stay: Stay
-    private let logger: Logger
-    private let watch: Watch
-    private let isStopping = Mutex(false)
+    let logger: Logger
+    let watch: Watch
+    let isStopping = Mutex(false)
     private let running = Mutex<[Int64: Running]>([:])
     /// Targets whose next release is prepared; a deployment there stops that first.
-    private let preparing = Mutex<[Place: Cancellation]>([:])
+    let preparing = Mutex<[Place: Cancellation]>([:])
 
     /// Where one deployment happens at a time.
-    private struct Place: Hashable, Sendable {
+    struct Place: Hashable, Sendable {
         let app: String
         let environment: String
     }
@@ -123,6 +123,7 @@ public final class Worker: Service {
                 }
             }
             var rhythm = Rhythm()
+            var hasGoneOn = false
             while true {
                 let stopping = isStopping.withLock { $0 }
                 do {
@@ -133,6 +134,10 @@ public final class Worker: Service {
                     rhythm.trouble = (rhythm.trouble ?? 0) + 1
                     logger.error("\(error)")
                     if stay == .untilIdle, (rhythm.trouble ?? 0) > 30 { throw error }
+                }
+                if !hasGoneOn, running.withLock({ $0.isEmpty }) {
+                    hasGoneOn = true
+                    if !stopping { goOnPreparing(&group) }
                 }
                 let isBusy = running.withLock { !$0.isEmpty } || preparing.withLock { !$0.isEmpty }
                 if stopping, !isBusy { break }
@@ -219,45 +224,10 @@ public final class Worker: Service {
         group.addTask { [self] in
             await perform(job, deployment, cancellation, obstacle)
             let place = Place(app: job.app, environment: job.name)
-            let preparation = Cancellation()
-            if deployment != nil { preparing.withLock { $0[place] = preparation } }
-            // Whoever stops the worker says so before it looks for preparations.
-            if isStopping.withLock({ $0 }) { preparation.cancel() }
+            let preparation = deployment.map { _ in announcePreparation(place) }
             running.withLock { $0[job.id] = nil }
             watch.wake()
-            guard deployment != nil else { return }
-            await prepareSpares(place, preparation)
-            preparing.withLock { $0[place] = nil }
-            watch.wake()
-        }
-    }
-
-    /// Of the next release in each target, off everybody's way; a deployment that begins meanwhile ends it.
-    private func prepareSpares(_ place: Place, _ cancellation: Cancellation) async {
-        let logger = logger
-        do {
-            let app = try installation.app(place.app)
-            guard let environment = app.pipeline.environment(place.environment) else { return }
-            for target in environment.targets {
-                try cancellation.check()
-                try await onThread { try SparePreparation.tidy(target, kept: environment.spare) }
-            }
-            guard environment.spare,
-                let live = try installation.ledger.environment(place.app, place.environment).live,
-                let release = live.releaseName, let artifact = try installation.ledger.artifact(live.artifact)
-            else { return }
-            let source = DeploymentPlan.Source(
-                artifact, installation.home, repository: app.pipeline.repository)
-            for target in environment.targets {
-                let preparation = SparePreparation(
-                    path: target, live: release, shared: environment.shared, source: source
-                ) { logger.info("\($0)") }
-                try await onThread { try preparation.run { try cancellation.check() } }
-            }
-        } catch is CancellationError {
-            // The deployment that ended it goes first; afterwards there is another preparation.
-        } catch {
-            logger.warning("no spare release for \(place.app) \(place.environment): \(error)")
+            if let preparation { await prepareSpares(place, preparation) }
         }
     }
 
@@ -363,9 +333,7 @@ public final class Worker: Service {
             let app = try installation.app(name)
             try await StateReferences(installation: installation).update(app)
             for environment in environments(app) {
-                _ = try Retention(installation: installation).prune(app, environment, savesSpares: true) {
-                    logger.warning("\($0)")
-                }
+                try Retention(installation: installation).prune(app, environment) { logger.warning("\($0)") }
             }
             let cache = BuildCache(installation.home, name)
             try await onThread { try cache.settle() }

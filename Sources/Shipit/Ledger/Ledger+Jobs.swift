@@ -17,39 +17,6 @@ public struct Ending: Hashable, Sendable {
 }
 
 extension Ledger {
-    // MARK: Workers
-
-    /// Announces a worker; the caller holds the worker lock, so every other one is gone.
-    public func registerWorker(pid: Int32, startTicks: Int64, boot: String, beat: Int64) throws -> Int64 {
-        try write { db in
-            let values: StatementArguments = [pid, startTicks, boot, beat, Timestamp.now]
-            try db.execute(
-                sql: "INSERT INTO worker (pid, start_ticks, boot, beat, started_at) VALUES (?, ?, ?, ?, ?)",
-                arguments: values)
-            let id = db.lastInsertedRowID
-            try db.execute(
-                sql:
-                    "DELETE FROM worker WHERE id < ? AND id NOT IN (SELECT worker FROM job WHERE \(Job.isOpen) AND status = 'running')",
-                arguments: [id])
-            return id
-        }
-    }
-
-    public func beat(worker: Int64, at beat: Int64) throws {
-        try write(.withTheNext) {
-            try $0.execute(sql: "UPDATE worker SET beat = ? WHERE id = ?", arguments: [beat, worker])
-        }
-    }
-
-    /// It ended in order; the row of one that died stays.
-    public func removeWorker(_ id: Int64) throws {
-        try write { try $0.execute(sql: "DELETE FROM worker WHERE id = ?", arguments: [id]) }
-    }
-
-    public func lastWorker() throws -> WorkerRecord? {
-        try read { try WorkerRecord.fetchOne($0, sql: "SELECT * FROM worker ORDER BY id DESC LIMIT 1") }
-    }
-
     // MARK: Taking jobs
 
     /// Queued and running jobs, for the scheduler to choose from.
@@ -162,64 +129,6 @@ extension Ledger {
         }
     }
 
-    /// An artifact of a build, or with neither digest nor size one that is yet to be packed.
-    func addArtifact(
-        of run: Run, manifest: Digest, digest: Digest?, size: Int64, file: String, method: Artifact.Method,
-        hasExportRules: Bool = false
-    ) throws -> Artifact {
-        try write(.withTheNext) { db in
-            let tarball = digest?.description ?? ""
-            let unpacked = try Artifact.fetchOne(
-                db, sql: "SELECT * FROM artifact WHERE app = ? AND revision = ? AND digest = ''",
-                arguments: [run.app, run.revision.hex])
-            if let unpacked, unpacked.manifest == manifest, unpacked.method == method {
-                // One that was to be packed later is packed now.
-                if let digest { return try db.settle(unpacked, digest, size: size) }
-            } else if let unpacked {
-                // It was described in another way, and its name is needed.
-                try db.execute(
-                    sql: "UPDATE artifact SET file = revision || '-' || id || '.tar.zst' WHERE id = ?",
-                    arguments: [unpacked.id])
-            }
-            // A file that retention let go left its name behind.
-            try db.execute(
-                sql: """
-                    UPDATE artifact SET file = revision || '-' || substr(digest, 1, 12) || '.tar.zst'
-                    WHERE app = ? AND file = ? AND digest <> ? AND removed_at IS NOT NULL
-                    """, arguments: [run.app, file, tarball])
-            try db.execute(
-                sql: """
-                    INSERT INTO artifact
-                    (app, revision, manifest, digest, size, file, method, export_rules, run, created_at)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                    ON CONFLICT (app, revision, digest) DO UPDATE
-                    SET manifest = excluded.manifest, removed_at = NULL,
-                    file = CASE WHEN removed_at IS NULL THEN file ELSE excluded.file END,
-                    created_at = CASE WHEN removed_at IS NULL THEN created_at ELSE excluded.created_at END
-                    """,
-                arguments: [
-                    run.app, run.revision.hex, manifest.description, tarball, size, file, method, hasExportRules,
-                    run.id, Timestamp.now,
-                ])
-            let found = try Artifact.fetchOne(
-                db, sql: "SELECT * FROM artifact WHERE app = ? AND revision = ? AND digest = ?",
-                arguments: [run.app, run.revision.hex, tarball])
-            guard let found else { throw ShipitError(.failure, "the artifact \(file) could not be recorded") }
-            return found
-        }
-    }
-
-    /// The tarball of an artifact is on the disk.
-    func packed(_ artifact: Artifact, _ digest: Digest, size: Int64) throws {
-        try write(.withTheNext) { db in
-            guard
-                let now = try Artifact.fetchOne(
-                    db, sql: "SELECT * FROM artifact WHERE id = ? AND digest = ''", arguments: [artifact.id])
-            else { return }
-            _ = try db.settle(now, digest, size: size)
-        }
-    }
-
     /// A job ended in any way but a build's success or a deployment's.
     public func end(_ job: Job, as ending: Ending) throws {
         _ = try write { try $0.end(job, ending) }
@@ -279,33 +188,6 @@ extension Ledger {
 }
 
 extension Database {
-    /// Gives an artifact the tarball that was made of it; the row of an earlier one of the same bytes takes its place.
-    fileprivate func settle(_ artifact: Artifact, _ digest: Digest, size: Int64) throws -> Artifact {
-        let earlier = try Int64.fetchOne(
-            self, sql: "SELECT id FROM artifact WHERE app = ? AND revision = ? AND digest = ?",
-            arguments: [artifact.app, artifact.revision.hex, digest.description])
-        if let earlier {
-            for table in ["job", "deployment"] {
-                try execute(
-                    sql: "UPDATE \(table) SET artifact = ? WHERE artifact = ?", arguments: [earlier, artifact.id])
-            }
-            try execute(sql: "DELETE FROM artifact WHERE id = ?", arguments: [artifact.id])
-        }
-        let id = earlier ?? artifact.id
-        try execute(
-            sql: """
-                UPDATE artifact SET manifest = ?, digest = ?, size = ?, file = ?, method = ?, export_rules = ?,
-                removed_at = NULL WHERE id = ?
-                """,
-            arguments: [
-                artifact.manifest?.description ?? "", digest.description, size, artifact.file, artifact.method,
-                artifact.hasExportRules, id,
-            ])
-        guard let settled = try Artifact.fetchOne(self, sql: "SELECT * FROM artifact WHERE id = ?", arguments: [id])
-        else { throw ShipitError(.failure, "the artifact \(artifact.file) could not be recorded") }
-        return settled
-    }
-
     /// Ends a job once: what has ended stays as it ended, whatever is said later. False when it had ended.
     @discardableResult
     func end(_ job: Job, _ ending: Ending, saying words: String? = nil) throws -> Bool {
@@ -384,17 +266,6 @@ extension Database {
                 artifact: artifact)
         }
     }
-}
-
-/// Who works, or worked last: a process named by its number, its start and the machine's boot.
-public struct WorkerRecord: Hashable, Sendable {
-    public let id: Int64
-    public let pid: Int32
-    public let startTicks: Int64
-    public let boot: String
-    /// CLOCK_BOOTTIME in milliseconds when it last said that it lives.
-    public let beat: Int64
-    public let startedAt: Timestamp
 }
 
 /// A job that is queued or running, with what decides its turn.
