@@ -3,7 +3,16 @@ import Glibc
 
 /// The SHA-256 of some bytes.
 public struct Digest: Hashable, Sendable, CustomStringConvertible {
-    private let words: SIMD4<UInt64>
+    /// Not a SIMD4: that wants to lie at a multiple of 32 bytes, for which the frames of async functions have no room
+    /// (Swift 6.3 then writes beyond them).
+    private struct Words: Hashable, Sendable {
+        var first: UInt64 = 0
+        var second: UInt64 = 0
+        var third: UInt64 = 0
+        var fourth: UInt64 = 0
+    }
+
+    private let words: Words
 
     /// Exactly 64 hexadecimal digits, in lower case.
     public init?(hex: String) {
@@ -51,7 +60,7 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
 
 extension Digest {
     init(_ hash: SHA256) {
-        var words = SIMD4<UInt64>()
+        var words = Words()
         hash.finalize().withUnsafeBytes { bytes in
             withUnsafeMutableBytes(of: &words) { $0.copyMemory(from: bytes) }
         }
@@ -60,7 +69,7 @@ extension Digest {
 
     init?(hexDigits: UnsafeRawBufferPointer) {
         guard hexDigits.count == 64 else { return nil }
-        var words = SIMD4<UInt64>()
+        var words = Words()
         let valid = withUnsafeMutableBytes(of: &words) { bytes in
             for index in 0..<32 {
                 guard let high = Self.value(hexDigits[2 * index]), let low = Self.value(hexDigits[2 * index + 1])

@@ -3,12 +3,29 @@ internal import CLibgit2
 /// The name of an object: 40 hex digits, or 64 where a hook speaks for a sha256 repository.
 public struct ObjectID: Hashable, Sendable {
     /// The id's bytes from the left, as big-endian words; a 40-digit id ends in the upper half of the third.
-    private let words: SIMD4<UInt64>
+    /// Not a SIMD4: async functions have no room for what wants to lie at a multiple of 32 bytes (Swift 6.3).
+    private struct Words: Hashable, Sendable {
+        var first: UInt64 = 0
+        var second: UInt64 = 0
+        var third: UInt64 = 0
+        var fourth: UInt64 = 0
+
+        subscript(index: Int) -> UInt64 {
+            get { withUnsafeBytes(of: self) { $0.load(fromByteOffset: index * 8, as: UInt64.self) } }
+            set {
+                withUnsafeMutableBytes(of: &self) {
+                    $0.storeBytes(of: newValue, toByteOffset: index * 8, as: UInt64.self)
+                }
+            }
+        }
+    }
+
+    private let words: Words
     private let byteCount: Int
 
     public init?(_ hex: some StringProtocol) {
         var digits = hex.utf8.makeIterator()
-        var words = SIMD4<UInt64>()
+        var words = Words()
         var count = 0
         while let digit = digits.next() {
             guard count < 64, let value = Self.value(ofHexDigit: digit) else { return nil }
@@ -22,7 +39,7 @@ public struct ObjectID: Hashable, Sendable {
 
     /// Takes the 20 bytes as they stand in trees and in libgit2's own structure.
     init(rawBytes: UnsafeRawBufferPointer) {
-        var words = SIMD4<UInt64>()
+        var words = Words()
         for (index, byte) in rawBytes.prefix(20).enumerated() {
             words[index / 8] |= UInt64(byte) << UInt64(56 - index % 8 * 8)
         }
@@ -56,7 +73,7 @@ public struct ObjectID: Hashable, Sendable {
     }
 
     /// True for the id that stands for "nothing" in a hook's lines, whatever its length.
-    public var isZero: Bool { words == SIMD4() }
+    public var isZero: Bool { words == Words() }
 
     public func abbreviated(_ digits: Int = 7) -> String { String(hex.prefix(max(digits, 0))) }
 
