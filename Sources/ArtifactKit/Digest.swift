@@ -3,8 +3,8 @@ import Glibc
 
 /// The SHA-256 of some bytes.
 public struct Digest: Hashable, Sendable, CustomStringConvertible {
-    /// Not a SIMD4: that wants to lie at a multiple of 32 bytes, for which the frames of async functions have no room
-    /// (Swift 6.3 then writes beyond them).
+    /// Not a SIMD4, which wants to lie at a multiple of 32 bytes: Swift 6.3 allocates too little for the frame of an
+    /// async function that holds one, and writes beyond it.
     private struct Words: Hashable, Sendable {
         var first: UInt64 = 0
         var second: UInt64 = 0

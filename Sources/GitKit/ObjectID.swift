@@ -3,7 +3,9 @@ internal import CLibgit2
 /// The name of an object: 40 hex digits, or 64 where a hook speaks for a sha256 repository.
 public struct ObjectID: Hashable, Sendable {
     /// The id's bytes from the left, as big-endian words; a 40-digit id ends in the upper half of the third.
-    /// Not a SIMD4: async functions have no room for what wants to lie at a multiple of 32 bytes (Swift 6.3).
+    ///
+    /// Not a SIMD4, which wants to lie at a multiple of 32 bytes: Swift 6.3 allocates too little for the frame of an
+    /// async function that holds one, and writes beyond it.
     private struct Words: Hashable, Sendable {
         var first: UInt64 = 0
         var second: UInt64 = 0

@@ -7,19 +7,11 @@ import Synchronization
 /// Equal subtrees of the two revisions are not read, and blobs that both have are not hashed again.
 struct TreeManifest {
     /// A revision whose manifest is known.
-    ///
-    /// A class, since Swift 6.3 takes too little room in an async function for an optional struct that ends in a flag.
-    final class Base: Sendable {
+    struct Base: Sendable {
         let revision: Revision
         let manifest: ManifestFile
         /// Its attributes could leave something out.
         let hasExportRules: Bool
-
-        init(revision: Revision, manifest: ManifestFile, hasExportRules: Bool) {
-            self.revision = revision
-            self.manifest = manifest
-            self.hasExportRules = hasExportRules
-        }
     }
 
     struct Summary: Sendable {

@@ -58,11 +58,9 @@ public struct Artifact: Hashable, Sendable, Codable {
     /// The revision has attributes that could leave something out of its tree.
     public let hasExportRules: Bool
     public let run: Int64
-    /// When retention let the file go; nil while it is there.
-    ///
-    /// Not the last one: Swift 6.3 takes too little room for an async function's enum whose payload ends in an optional.
-    public let removedAt: Timestamp?
     public let createdAt: Timestamp
+    /// When retention let the file go; nil while it is there.
+    public let removedAt: Timestamp?
 }
 
 /// An environment refuses deployments (or only automatic promotions, after a rollback) until a person lifts it.
