@@ -143,10 +143,18 @@ public final class ManifestFile: @unchecked Sendable {
     ) rethrows {
         var start = 0
         while start < lines.count {
-            let end = lines[start...].firstIndex(of: UInt8(ascii: "\n")) ?? lines.count
+            let end = endOfLine(in: lines, from: start)
             try body(.init(rebasing: lines[start..<end]))
             start = end + 1
         }
+    }
+
+    /// Where the line ends that a byte belongs to: at its line feed, or at the end of all.
+    static func endOfLine(in lines: UnsafeRawBufferPointer, from start: Int) -> Int {
+        guard let base = lines.baseAddress, start < lines.count,
+            let end = memchr(base + start, Int32(UInt8(ascii: "\n")), lines.count - start)
+        else { return lines.count }
+        return UnsafeRawPointer(end) - base
     }
 
     func damage(_ reason: String) -> ArtifactError {

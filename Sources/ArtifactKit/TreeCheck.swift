@@ -17,12 +17,14 @@ public struct TreeCheck: Sendable {
         guard let header = index.header, header.manifest == manifest.digest else { return "its index is of another" }
         guard try tree.status().modified == header.modified else { return "names at its top changed" }
         let root = tree.descriptor
+        // A small tree has but a section or two, and both cores shall have something to do.
+        let parts = manifest.sections.count < 8 ? 4 : 1
         do {
             try withExtendedLifetime(tree) {
-                try onBothCores(manifest.sections.count) {
+                try onBothCores(manifest.sections.count * parts) {
                     [CChar](repeating: 0, count: PathRules.longestPath + 1)
-                } _: { path, section in
-                    try look(at: manifest.sections[section], in: root, &path)
+                } _: { path, piece in
+                    try look(at: manifest.sections[piece / parts], piece % parts, of: parts, in: root, &path)
                 }
             }
         } catch let difference as Difference {
@@ -33,13 +35,23 @@ public struct TreeCheck: Sendable {
 
     private struct Difference: Error { let what: String }
 
-    /// `path` is room for one, so that nothing is allocated for each entry.
-    private func look(at section: Section, in root: Int32, _ path: inout [CChar]) throws {
+    /// At one of so many parts of a section. `path` is room for one, so that nothing is allocated for each entry.
+    private func look(
+        at section: Section, _ part: Int, of parts: Int, in root: Int32, _ path: inout [CChar]
+    ) throws {
         let records = try index.records(of: section)
         let lines = try manifest.lines(of: section)
-        var place = 0
         try lines.withUnsafeBytes { bytes in
-            try ManifestFile.forEachLine(in: bytes) { line in
+            /// Where a part begins: at the beginning of a line.
+            func start(_ part: Int) -> Int {
+                let byte = bytes.count / parts * part
+                if part == 0 || part == parts { return part == 0 ? 0 : bytes.count }
+                return min(ManifestFile.endOfLine(in: bytes, from: byte) + 1, bytes.count)
+            }
+            let (first, last) = (start(part), start(part + 1))
+            var place = 0
+            ManifestFile.forEachLine(in: .init(rebasing: bytes[..<first])) { _ in place += 1 }
+            try ManifestFile.forEachLine(in: .init(rebasing: bytes[first..<last])) { line in
                 guard place < records.count, let (_, name) = ManifestEntry.scan(line) else {
                     throw manifest.damage("a section does not have its entries")
                 }
@@ -52,23 +64,25 @@ public struct TreeCheck: Sendable {
                     TreeIndex.Record(Status(status)) == record
                 else { throw Difference(what: "\(visible(Array(name))) changed") }
             }
+            guard part < parts - 1 || place == records.count else {
+                throw manifest.damage("a section does not have its entries")
+            }
         }
-        guard place == records.count else { throw manifest.damage("a section does not have its entries") }
     }
 
     private static func place(_ name: ManifestEntry.Bytes, in path: inout [CChar]) throws {
         var count = 0
-        func append(_ byte: UInt8) {
-            path[count] = CChar(bitPattern: byte)
-            count += 1
+        func put(_ bytes: UnsafeRawBufferPointer) {
+            path.withUnsafeMutableBytes { $0.copyMemory(from: bytes) }
+            count = bytes.count
         }
         if name.count < path.count, !name.contains(UInt8(ascii: "%")) {
-            for byte in name { append(byte) }
+            put(UnsafeRawBufferPointer(rebasing: name))
         } else {
             guard let bytes = ManifestEntry.unescape(name), bytes.count < path.count else {
                 throw Difference(what: "a line of its manifest is no entry")
             }
-            for byte in bytes { append(byte) }
+            bytes.withUnsafeBytes(put)
         }
         path[count] = 0
     }

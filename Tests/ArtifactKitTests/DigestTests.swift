@@ -29,3 +29,9 @@ import Testing
         #expect(code { _ = try Digest.ofFile(at: scratch.path) } == .unsafeEntry)
     }
 }
+
+@Suite struct DigestLayoutTests {
+    @Test func `a digest lies where any word may lie, for which async functions have room`() {
+        #expect(MemoryLayout<Digest>.alignment <= 16)
+    }
+}

@@ -35,3 +35,9 @@ import Testing
         #expect(ids.sorted().map(\.hex) == ids.map(\.hex).sorted())
     }
 }
+
+@Suite struct ObjectIDLayoutTests {
+    @Test func `an id lies where any word may lie, for which async functions have room`() {
+        #expect(MemoryLayout<ObjectID>.alignment <= 16)
+    }
+}

@@ -31,7 +31,11 @@ final class LoopbackServer: Sendable {
         Thread.detachNewThread { [self] in
             while true {
                 let connection = accept(listener, nil, nil)
-                guard connection >= 0 else { return }
+                guard connection >= 0 else {
+                    // By nobody else, or another server could get the number that this thread is about to ask.
+                    Glibc.close(listener)
+                    return
+                }
                 Thread.detachNewThread { [self] in serve(connection, answer, drip) }
             }
         }
@@ -42,7 +46,6 @@ final class LoopbackServer: Sendable {
 
     func close() {
         shutdown(listener, Int32(SHUT_RDWR))
-        Glibc.close(listener)
     }
 
     private func serve(_ connection: Int32, _ answer: String?, _ drip: UInt32) {

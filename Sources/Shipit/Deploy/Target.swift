@@ -49,7 +49,10 @@ final class Target {
         }
     }
 
-    deinit { close(lock) }
+    deinit {
+        flock(lock, LOCK_UN)  // closing alone is not enough: see TargetLock
+        close(lock)
+    }
 
     // MARK: The lock and its token
 

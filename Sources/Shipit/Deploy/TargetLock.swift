@@ -23,5 +23,10 @@ final class TargetLock {
         token = Int64(String(decoding: buffer[..<max(0, count)], as: UTF8.self).filter { $0.isNumber }) ?? 0
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        // Closing alone is not enough: a child that is just being started has the same open file until it runs its
+        // program, and the lock with it.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 }

@@ -10,7 +10,10 @@ final class WorkerLock {
 
     private init(_ descriptor: Int32) { self.descriptor = descriptor }
 
-    deinit { close(descriptor) }
+    deinit {
+        flock(descriptor, LOCK_UN)  // closing alone is not enough: see TargetLock
+        close(descriptor)
+    }
 
     /// Takes the lock; nil while another process works.
     static func take(_ home: Home) throws -> WorkerLock? {
