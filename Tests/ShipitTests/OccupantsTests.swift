@@ -43,11 +43,37 @@ import Testing
         #expect(try occupation(occupants, enclosed + ["/bin/sh"]) == nil)
     }
 
+    @Test func `an overlay that was mounted of a folder is seen by the path that the folder had then`() throws {
+        var name = Array("\(NSTemporaryDirectory())occupants-XXXXXX".utf8CString)
+        let parent = try #require(mkdtemp(&name).flatMap { realpath($0, nil) }.map { String(cString: $0) })
+        defer { try? FileManager.default.removeItem(atPath: parent) }  // a leftover hurts nobody
+        for folder in ["lower", "base", "point"] { mkdir("\(parent)/\(folder)", 0o755) }
+        let mounting = """
+            mount -t overlay overlay -o lowerdir="$0/lower:$0/base" "$0/point" || exit; mv "$0/lower" "$0/moved"
+            echo $$; read line
+            """
+        let words = ["/usr/bin/unshare", "-Urm", "/bin/sh"]
+        func found(formerly former: String?) throws -> String? {
+            let occupants = try #require(Occupants(of: "\(parent)/moved", formerly: former))
+            return try withShell(words, mounting, parent) { occupants.occupation(by: $0) }
+        }
+        #expect(try found(formerly: "\(parent)/lower") == "has something of it mounted")
+        rename("\(parent)/moved", "\(parent)/lower")
+        #expect(try found(formerly: nil) == nil)
+    }
+
     /// What is found while a shell is started with these words and waits for us.
     private func occupation(_ occupants: Occupants, _ words: [String], in folder: String = "/") throws -> String? {
+        try withShell(words, "echo $$; read line", folder, in: folder) { occupants.occupation(by: $0) }
+    }
+
+    private func withShell<Result>(
+        _ words: [String], _ script: String, _ argument: String, in folder: String = "/",
+        body: (_ pid: Int32) throws -> Result
+    ) throws -> Result {
         let process = Process(), input = Foundation.Pipe(), output = Foundation.Pipe()
         process.executableURL = URL(filePath: words[0])
-        process.arguments = words.dropFirst() + ["-c", "echo $$; read line"]
+        process.arguments = words.dropFirst() + ["-c", script, argument]
         process.currentDirectoryURL = URL(filePath: folder)
         process.standardInput = input
         process.standardOutput = output
@@ -58,28 +84,6 @@ import Testing
             process.waitUntilExit()
         }
         let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
-        return occupants.occupation(by: try #require(Int32(line.dropLast())))
-    }
-}
-
-@Suite struct TargetLockTests {
-    @Test func `a lock that was let go is free, though a child that is being started still has its file`() throws {
-        var name = Array("\(NSTemporaryDirectory())lock-XXXXXX".utf8CString)
-        let target = try #require(mkdtemp(&name).flatMap { realpath($0, nil) }.map { String(cString: $0) })
-        defer { try? FileManager.default.removeItem(atPath: target) }  // a leftover hurts nobody
-        mkdir("\(target)/.shipit", 0o755)
-        try Data().write(to: URL(filePath: "\(target)/.shipit/lock"))
-        var lock = try TargetLock(taking: target)
-        #expect(lock != nil)
-        #expect(try TargetLock(taking: target) == nil)
-        // What fork does with each descriptor.
-        let file = try #require(
-            FileSystem.names(in: "/proc/self/fd").compactMap(Int32.init).first {
-                FileSystem.realPath("/proc/self/fd/\($0)") == "\(target)/.shipit/lock"
-            })
-        let child = dup(file)
-        defer { close(child) }
-        lock = nil
-        #expect(try TargetLock(taking: target) != nil)
+        return try body(try #require(Int32(line.dropLast())))
     }
 }

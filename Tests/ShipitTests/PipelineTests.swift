@@ -2,29 +2,9 @@ import Testing
 
 @testable import Shipit
 
-/// What the reader says about a policy, line by line.
-private func complaints(_ bytes: [UInt8]) -> [String] {
-    do throws(Diagnostics) {
-        return try Pipeline.parse(bytes, file: "pipeline.yml").warnings.map(\.description)
-    } catch {
-        return error.all.map(\.description)
-    }
-}
-
-private func complaints(_ yaml: String) -> [String] { complaints(Array(yaml.utf8)) }
-
-private let good = """
-    app: blog
-    repository: /srv/git/blog.git
-    environments:
-      - name: staging
-        targets: [/srv/blog/staging]
-
-    """
-
 @Suite struct PipelineTests {
     @Test func `a small policy has the documented defaults`() throws {
-        let (pipeline, warnings) = try Pipeline.parse(Array(good.utf8), file: "pipeline.yml")
+        let (pipeline, warnings) = try Pipeline.parse(Array(smallPipeline.utf8), file: "pipeline.yml")
         #expect(warnings.isEmpty)
         #expect(pipeline.app == "blog")
         #expect(pipeline.mode == .superseded)
@@ -128,7 +108,7 @@ private let good = """
                 health: {url: "ftp://x", command: [a]}
             """
         #expect(
-            complaints(yaml) == [
+            pipelineComplaints(yaml) == [
                 #"pipeline.yml:1:1: "repository" is missing, expected the path of a bare git repository"#,
                 #"pipeline.yml:1:6: app wants a name of a-z, 0-9 and -, that begins with a letter or digit, found "Blog_1""#,
                 #"pipeline.yml:2:1: unknown key "repositori" in pipeline.yml, did you mean "repository"?"#,
@@ -202,7 +182,8 @@ private let good = """
         ("? [a, b]\n: c", "pipeline.yml:6:3: a key of pipeline.yml must be plain text"),
     ])
     func `a wrong key or value is named with its place`(line: String, expected: String) {
-        #expect(complaints(good + line).contains(expected), "\(complaints(good + line))")
+        #expect(
+            pipelineComplaints(smallPipeline + line).contains(expected), "\(pipelineComplaints(smallPipeline + line))")
     }
 
     @Test(arguments: [
@@ -285,120 +266,15 @@ private let good = """
     ])
     func `what is wrong with an environment is named with its place`(environment: String, expected: String) {
         let yaml = "app: blog\nrepository: /r.git\nenvironments:\n  - \(environment)\n"
-        #expect(complaints(yaml).contains(expected), "\(complaints(yaml))")
+        #expect(pipelineComplaints(yaml).contains(expected), "\(pipelineComplaints(yaml))")
     }
 
     @Test func `targets of different environments must not lie inside one another`() {
-        let yaml = good + "  - name: production\n    targets: [/srv/blog/staging/sub]\n"
+        let yaml = smallPipeline + "  - name: production\n    targets: [/srv/blog/staging/sub]\n"
         #expect(
-            complaints(yaml.replacing("\n\n  -", with: "\n  -")).contains {
+            pipelineComplaints(yaml.replacing("\n\n  -", with: "\n  -")).contains {
                 $0.contains("the target /srv/blog/staging/sub and /srv/blog/staging lie inside one another")
             })
-    }
-
-    @Test(arguments: [
-        ("", "pipeline.yml:1:1: the file is empty, expected a policy"),
-        ("\n\n# nothing\n", "pipeline.yml:1:1: the file is empty, expected a policy"),
-        ("just text", #"pipeline.yml:1:1: pipeline.yml wants a mapping (key: value), found "just text""#),
-        ("- a\n- b", "pipeline.yml:1:1: pipeline.yml wants a mapping (key: value), found a list"),
-    ])
-    func `a file that is no mapping is said to be none`(yaml: String, expected: String) {
-        #expect(complaints(yaml).first == expected)
-    }
-
-    @Test func `a key that stands twice is refused with its name and place`() {
-        let found = complaints("app: a\napp: b\n" + good.dropFirst("app: blog\n".count))
-        #expect(found.count == 1)
-        #expect(found[0].hasPrefix("pipeline.yml:"))
-        #expect(found[0].contains("\"app\""))
-    }
-
-    @Test func `a control character is refused with its place`() {
-        #expect(
-            complaints("app: bl\u{1B}[31mog\n") == ["pipeline.yml:1:8: a control character (code 27) is not allowed"])
-        #expect(
-            complaints("app: x\n# \u{202E}gnp\n") == [
-                "pipeline.yml:2:3: a control character (code 8238) is not allowed"
-            ])
-        #expect(complaints("app: x\n\0") == ["pipeline.yml:2:1: a control character (code 0) is not allowed"])
-    }
-
-    @Test func `bytes that are no text are refused`() {
-        #expect(complaints([0x61, 0xFF, 0xFE]) == ["pipeline.yml: the file is not UTF-8 text"])
-        #expect(complaints([0xFF, 0xFE, 0x61, 0x00]) == ["pipeline.yml: the file is not UTF-8 text"])
-    }
-
-    @Test func `a byte order mark and Windows line ends change nothing`() throws {
-        let plain = try Pipeline.parse(Array(good.utf8), file: "p").pipeline
-        #expect(try Pipeline.parse([0xEF, 0xBB, 0xBF] + Array(good.utf8), file: "p").pipeline == plain)
-        #expect(try Pipeline.parse(Array(good.replacing("\n", with: "\r\n").utf8), file: "p").pipeline == plain)
-    }
-
-    @Test func `places are right in a file with Windows line ends`() {
-        #expect(
-            complaints((good + "colour: red\n").replacing("\n", with: "\r\n")).first?.hasPrefix("pipeline.yml:6:1: ")
-                == true)
-    }
-
-    @Test func `a file of two mebibytes is not read`() {
-        let found = complaints(good + "#" + String(repeating: "x", count: 2 << 20))
-        #expect(
-            found == ["pipeline.yml: the file has \(good.utf8.count + 1 + (2 << 20)) bytes, at most 1048576 are read"])
-    }
-
-    @Test func `a bomb of aliases is refused in bounded time`() {
-        var yaml = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
-        for level in 1...30 {
-            let references = Array(repeating: "*a\(level - 1)", count: 9).joined(separator: ", ")
-            yaml += "a\(level): &a\(level) [\(references)]\n"
-        }
-        let began = ContinuousClock.now
-        #expect(!complaints(yaml).isEmpty)
-        #expect(!complaints(good + "triggers: &t [{branches: [*t]}]\n").isEmpty)
-        #expect(!complaints(yaml + "environments: *a30\n").isEmpty)
-        #expect(ContinuousClock.now - began < .seconds(20))
-    }
-
-    @Test(arguments: [("[", "]"), ("{a: ", "}")])
-    func `very deep nesting is refused`(open: String, close: String) {
-        for depth in [100, 1_000, 20_000, 100_000] {
-            let nested = String(repeating: open, count: depth) + String(repeating: close, count: depth)
-            #expect(!complaints(good + "colour: " + nested).isEmpty)
-        }
-        #expect(!complaints(String(repeating: "- ", count: 50_000) + "x").isEmpty)
-    }
-
-    @Test func `a file with too many values is refused`() {
-        let names = (0..<20_000).map { "b\($0)" }.joined(separator: ", ")
-        #expect(
-            complaints(good + "triggers: [{branches: [\(names)]}]").contains {
-                $0.contains("the file has more than 10000 values")
-            })
-    }
-
-    @Test func `a thousand mistakes give a bounded answer`() {
-        let found = complaints(good + (0..<1000).map { "wrong\($0): 1\n" }.joined())
-        #expect(!found.isEmpty && found.count <= 100)
-    }
-
-    @Test func `broken YAML is said with its place`() {
-        for yaml in [
-            "app: [a, b", "app: 'x", "a: b: c", "\tapp: x", "app: *missing", "%YAML 9.9\n---\n%", "a: !!int {",
-        ] {
-            let found = complaints(yaml)
-            #expect(found.count == 1 && found[0].hasPrefix("pipeline.yml:"), "\(yaml): \(found)")
-        }
-    }
-
-    @Test func `random bytes never trap`() {
-        var random = SystemRandomNumberGenerator()
-        let alphabet = Array("ab:-[]{}&*!|>'\"%#?, \n\t\\~.0".utf8)
-        for _ in 0..<3000 {
-            let bytes = (0..<Int.random(in: 0...60, using: &random)).map { _ in
-                alphabet.randomElement(using: &random) ?? 0
-            }
-            _ = complaints(bytes)
-        }
     }
 
     @Test(arguments: [

@@ -95,7 +95,7 @@ extension World {
         // Where some process cannot be looked into, no release is ever used again, so nobody is asked here.
         try FileManager.default.removeItem(atPath: "\(world.staging)/.shipit/spare")
         let root = try Directory(path: world.staging)
-        #expect(try SparePreparation.take(first, in: root, world.staging, shared: []) { _ in nil })
+        #expect(try SparePreparation.take(first, in: root, world.staging, shared: []) { _, _ in nil })
         let installation = try world.installation()
         let live = try #require(try installation.ledger.environment("blog", "staging").live)
         let artifact = try #require(try installation.ledger.artifact(live.artifact))
@@ -174,6 +174,20 @@ extension World {
         try await world.ship(["index.html": "3\n"])
         #expect(world.log(3).contains("patched the spare release: 1 files"))
         try await world.settled()
+    }
+
+    @Test func `what preparations that were cut short did not remove goes with the next deployment`() async throws {
+        let world = try await World(environments: World.oneEnvironment, files: Self.files)
+        try await world.ship(["index.html": "1\n"])
+        try await world.settled()
+        let trash = "\(world.staging)/.shipit/trash-0"
+        try FileManager.default.createDirectory(atPath: trash, withIntermediateDirectories: false)
+        try world.write("old\n", to: "\(trash)/file")
+        let installation = try world.installation()
+        let app = try installation.app("blog")
+        let environment = try #require(app.pipeline.environment("staging"))
+        try Retention(installation: installation).prune(app, environment) { Issue.record("\($0)") }
+        #expect(!world.exists(trash))
     }
 
     @Test func `spare: false keeps none`() async throws {

@@ -78,10 +78,11 @@ struct SparePreparation: Sendable {
 
     /// Takes a release out of its place, for `run` to make the spare one of if nobody holds on to it; false when it stays.
     ///
-    /// The caller holds the target's lock. `occupant`: who holds on to a folder, if anybody does.
+    /// The caller holds the target's lock. `occupant`: who holds on to a folder that was at the other path before, if
+    /// anybody does.
     static func take(
         _ release: String, in root: Directory, _ path: String, shared: [SharedPath],
-        occupant: (_ folder: String) -> String? = Occupants.first
+        occupant: (_ folder: String, _ former: String) -> String? = Occupants.first
     ) throws -> Bool {
         let own = try root.open(Array(".shipit".utf8))
         let index = Array("indexes/\(release)".utf8), manifest = Array("manifests/\(release).manifest".utf8)
@@ -92,13 +93,14 @@ struct SparePreparation: Sendable {
         else { return false }
         let until = linux_modified_seconds("\(path)/.shipit/indexes/\(release)")
         guard Timestamp.now.milliseconds / 1000 - until > rest else { return false }
+        let former = "\(path)/releases/\(release)", place = "\(path)/.shipit/preparing/tree"
+        let realFormer = FileSystem.realPath(former) ?? former
         try own.makeDirectory(preparing, mode: 0o700)
         let folder = try own.open(preparing)
         try root.rename(Array("releases/\(release)".utf8), to: Spare.tree, in: folder)
         try own.rename(manifest, to: Spare.manifest, in: folder)
         // Now that nobody can come to it any more, whoever is there already can be seen.
-        let place = FileSystem.realPath("\(path)/.shipit/preparing/tree") ?? "\(path)/.shipit/preparing/tree"
-        if occupant(place) != nil {
+        if occupant(FileSystem.realPath(place) ?? place, realFormer) != nil {
             try Trash.discard(preparing, in: own)
             try own.remove(index)
         } else {

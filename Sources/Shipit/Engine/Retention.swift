@@ -34,6 +34,8 @@ struct Retention: Sendable {
             guard let lock = try TargetLock(taking: path) else { continue }
             defer { withExtendedLifetime(lock) {} }
             let root = try Directory(path: path)
+            // What an earlier round left there, should the preparations that remove it be cut short again and again.
+            try Trash.empty(in: try root.open(Array(".shipit".utf8)))
             for name in try surplus(app, environment, in: root, path) {
                 try Failpoint.retentionBeforeRemove.reach()
                 do {

@@ -333,7 +333,9 @@ public final class Worker: Service {
             let app = try installation.app(name)
             try await StateReferences(installation: installation).update(app)
             for environment in environments(app) {
-                try Retention(installation: installation).prune(app, environment) { logger.warning("\($0)") }
+                try await onThread { [installation] in
+                    try Retention(installation: installation).prune(app, environment) { logger.warning("\($0)") }
+                }
             }
             let cache = BuildCache(installation.home, name)
             try await onThread { try cache.settle() }
