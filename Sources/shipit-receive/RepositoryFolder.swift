@@ -101,13 +101,18 @@ final class RepositoryFolder {
         }
     }
 
-    /// The first mebibyte of the repository's own config file, where git wants extensions to stand.
-    private var configuration: [UInt8]? {
+    /// The repository's own config file, where git wants extensions to stand; nil when it is no file of at most a mebibyte.
+    private lazy var configuration: [UInt8]? = {
         let file = openat(descriptor, "config", O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: 1 << 20)
+        var status = stat()
+        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size <= 1 << 20 else {
+            return nil
+        }
+        // One byte more shows whether it grew.
+        var bytes = [UInt8](repeating: 0, count: Int(status.st_size) + 1)
         let count = read(file, &bytes, bytes.count)
         return count >= 0 && count < bytes.count ? Array(bytes[..<count]) : nil
-    }
+    }()
 }

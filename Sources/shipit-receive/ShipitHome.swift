@@ -21,8 +21,7 @@ struct ShipitHome {
     var isWatched: Bool { access(path + "/systemd", F_OK) == 0 }
 
     var ownerName: String {
-        guard let entry = getpwuid(owner), let name = entry.pointee.pw_name else { return "\(owner)" }
-        return String(cString: name)
+        Account(of: owner).map { String(decoding: $0.name, as: UTF8.self) } ?? "\(owner)"
     }
 
     /// Held by a worker for as long as it works, and by us only to see whether one does.

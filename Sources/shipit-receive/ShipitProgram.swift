@@ -39,7 +39,7 @@ struct ShipitProgram {
     }
 
     private static var userHome: [UInt8] {
-        guard let entry = getpwuid(geteuid()), let home = entry.pointee.pw_dir else { return [UInt8(ascii: "/")] }
-        return Array(UnsafeRawBufferPointer(start: home, count: strlen(home)))
+        let home = Account(of: geteuid())?.home ?? Variable.value("HOME") ?? []
+        return home.first == UInt8(ascii: "/") ? home : [UInt8(ascii: "/")]
     }
 }

@@ -12,6 +12,8 @@ final class Intaking {
     private var gaps: [String: ContinuousClock.Instant] = [:]
     /// References that moved without a spool file: since when.
     private var unexplained: [Unexplained: ContinuousClock.Instant] = [:]
+    /// Spool files that the ledger has, and that may go.
+    private var takenIn: [String] = []
     private let log: @Sendable (String) -> Void
 
     static let gapPatience: Duration = .seconds(2)
@@ -68,6 +70,14 @@ final class Intaking {
         if let trouble { throw trouble }
     }
 
+    /// A spool file that is met again, because this came too late or failed, is known by its name and not taken in twice.
+    func removeTakenIn() throws {
+        while let id = takenIn.first {
+            try SpoolFile.remove(id, in: installation.home.spool)
+            takenIn.removeFirst()
+        }
+    }
+
     /// The first push whose old values are what is known; else the oldest whose patience is over.
     private func choose(from pending: [(id: String, push: Push, uid: UInt32)], _ apps: [App]) throws -> Int? {
         let now = ContinuousClock.now
@@ -119,7 +129,7 @@ final class Intaking {
         try Failpoint.ingestBeforeLedger.reach()
         try installation.ledger.takeIn(intake)
         try Failpoint.ingestAfterLedger.reach()
-        try SpoolFile.remove(id, in: installation.home.spool)
+        takenIn.append(id)
         for update in updates {
             unexplained[Unexplained(app: update.app, reference: update.reference, value: update.new)] = nil
         }

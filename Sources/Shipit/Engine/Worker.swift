@@ -189,7 +189,6 @@ public final class Worker: Service {
         _ id: Int64, _ intaking: Intaking, _ rhythm: inout Rhythm, start: (Job, Deployment?) -> Void
     ) throws {
         let now = ContinuousClock.now
-        rhythm.nextHold = try installation.ledger.liftHoldsThatAreOver()
         // What cannot be taken in now must not hold up what was taken in before.
         let intake = Result { try intaking.takeInSpool() }
         let due = rhythm.lastComparison.map { now - $0 >= (intaking.isWaiting ? .seconds(1) : .seconds(30)) } ?? true
@@ -197,12 +196,15 @@ public final class Worker: Service {
             try intaking.compare()
             rhythm.lastComparison = now
         }
-        for job in try installation.ledger.cancelRequests().keys {
-            running.withLock { $0[job]?.cancellation }?.cancel()
+        var agenda = try installation.ledger.agenda()
+        if agenda.hasHoldThatIsOver(at: .now) {
+            try installation.ledger.liftHoldsThatAreOver()
+            agenda = try installation.ledger.agenda()
         }
-        let open = try installation.ledger.openJobs()
+        rhythm.nextHold = agenda.nextHold(after: .now)
+        for job in agenda.cancelled { running.withLock { $0[job]?.cancellation }?.cancel() }
         let tidying = running.withLock { $0.values.map(\.job) }
-        for job in Schedule().next(open, tidying: tidying) where running.withLock({ $0[job.id] }) == nil {
+        for job in Schedule().next(agenda.open, tidying: tidying) where running.withLock({ $0[job.id] }) == nil {
             if job.kind == .deploy,
                 let preparation = preparing.withLock({ $0[Place(app: job.app, environment: job.name)] })
             {
@@ -212,6 +214,8 @@ public final class Worker: Service {
             }
             if let taken = try installation.ledger.take(job, worker: id) { start(taken.job, taken.deployment) }
         }
+        // Nobody waits for that.
+        try intaking.removeTakenIn()
         try intake.get()
     }
 

@@ -9,6 +9,7 @@ public struct Installation: Sendable {
     public let ledger: Ledger
     /// Who is at work, as people name them.
     public let person: String
+    private let policies = PolicyCache()
 
     /// Opens the home and its ledger; `creating` makes them when they are missing.
     public static func open(_ home: Home, person: String, creating: Bool = false) throws -> Installation {
@@ -38,14 +39,15 @@ public struct Installation: Sendable {
                     ?? (names.isEmpty
                         ? "shipit init REPOSITORY makes the first" : "the apps are \(names.joined(separator: ", "))"))
         }
-        let (pipeline, warnings) = try Pipeline.parse(bytes, file: home.policy(name))
+        let (policy, warnings) = try policies.policy(bytes, file: home.policy(name))
+        let pipeline = policy.pipeline
         guard pipeline.app == name else {
             throw Diagnostics([
                 Diagnostic(.error, file: home.policy(name), "app is \"\(pipeline.app)\", but the folder is \(name)")
             ])
         }
         try checkPlaces(pipeline)
-        return App(name: name, policy: Policy(pipeline, bytes), warnings: warnings)
+        return App(name: name, policy: policy, warnings: warnings)
     }
 
     /// Every app that can be read, and what is wrong with the others.
@@ -62,8 +64,7 @@ public struct Installation: Sendable {
         guard let text = try ledger.policyText(job.policy) else {
             throw ShipitError(.failure, "the policy of run \(job.run) is not in the ledger", hint: "shipit fsck")
         }
-        let bytes = Array(text.utf8)
-        return Policy(try Pipeline.parse(bytes, file: "the policy of run \(job.run)").pipeline, bytes)
+        return try policies.policy(Array(text.utf8), file: "the policy of run \(job.run)").policy
     }
 
     private func checkPlaces(_ pipeline: Pipeline) throws(Diagnostics) {
@@ -87,13 +88,6 @@ public struct Installation: Sendable {
             throw ShipitError(.configuration, "\(path) may be read by others", hint: "chmod 600 \(path)")
         }
         return try EnvironmentFile(parsing: String(decoding: bytes, as: UTF8.self), file: path)
-    }
-}
-
-extension Policy {
-    init(_ pipeline: Pipeline, _ bytes: [UInt8]) {
-        self.init(
-            pipeline: pipeline, text: String(decoding: bytes, as: UTF8.self), digest: Digest.of(bytes).description)
     }
 }
 

@@ -11,7 +11,7 @@ extension Ledger {
         try write(.withTheNext) { db in
             let tarball = digest?.description ?? ""
             let unpacked = try Artifact.fetchOne(
-                db, sql: "SELECT * FROM artifact WHERE app = ? AND revision = ? AND digest = ''",
+                db, cached: "SELECT * FROM artifact WHERE app = ? AND revision = ? AND digest = ''",
                 arguments: [run.app, run.revision.hex])
             if let unpacked, unpacked.manifest == manifest, unpacked.method == method {
                 // One that was to be packed later is packed now.
@@ -19,17 +19,17 @@ extension Ledger {
             } else if let unpacked {
                 // It was described in another way, and its name is needed.
                 try db.execute(
-                    sql: "UPDATE artifact SET file = revision || '-' || id || '.tar.zst' WHERE id = ?",
+                    cached: "UPDATE artifact SET file = revision || '-' || id || '.tar.zst' WHERE id = ?",
                     arguments: [unpacked.id])
             }
             // A file that retention let go left its name behind.
             try db.execute(
-                sql: """
+                cached: """
                     UPDATE artifact SET file = revision || '-' || substr(digest, 1, 12) || '.tar.zst'
                     WHERE app = ? AND file = ? AND digest <> ? AND removed_at IS NOT NULL
                     """, arguments: [run.app, file, tarball])
             try db.execute(
-                sql: """
+                cached: """
                     INSERT INTO artifact
                     (app, revision, manifest, digest, size, file, method, export_rules, run, created_at)
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -43,7 +43,7 @@ extension Ledger {
                     run.id, Timestamp.now,
                 ])
             let found = try Artifact.fetchOne(
-                db, sql: "SELECT * FROM artifact WHERE app = ? AND revision = ? AND digest = ?",
+                db, cached: "SELECT * FROM artifact WHERE app = ? AND revision = ? AND digest = ?",
                 arguments: [run.app, run.revision.hex, tarball])
             guard let found else { throw ShipitError(.failure, "the artifact \(file) could not be recorded") }
             return found
@@ -55,7 +55,7 @@ extension Ledger {
         try write(.withTheNext) { db in
             guard
                 let now = try Artifact.fetchOne(
-                    db, sql: "SELECT * FROM artifact WHERE id = ? AND digest = ''", arguments: [artifact.id])
+                    db, cached: "SELECT * FROM artifact WHERE id = ? AND digest = ''", arguments: [artifact.id])
             else { return }
             _ = try db.settle(now, digest, size: size)
         }
@@ -66,18 +66,18 @@ extension Database {
     /// Gives an artifact the tarball that was made of it; the row of an earlier one of the same bytes takes its place.
     fileprivate func settle(_ artifact: Artifact, _ digest: Digest, size: Int64) throws -> Artifact {
         let earlier = try Int64.fetchOne(
-            self, sql: "SELECT id FROM artifact WHERE app = ? AND revision = ? AND digest = ?",
+            self, cached: "SELECT id FROM artifact WHERE app = ? AND revision = ? AND digest = ?",
             arguments: [artifact.app, artifact.revision.hex, digest.description])
         if let earlier {
             for table in ["job", "deployment"] {
                 try execute(
-                    sql: "UPDATE \(table) SET artifact = ? WHERE artifact = ?", arguments: [earlier, artifact.id])
+                    cached: "UPDATE \(table) SET artifact = ? WHERE artifact = ?", arguments: [earlier, artifact.id])
             }
-            try execute(sql: "DELETE FROM artifact WHERE id = ?", arguments: [artifact.id])
+            try execute(cached: "DELETE FROM artifact WHERE id = ?", arguments: [artifact.id])
         }
         let id = earlier ?? artifact.id
         try execute(
-            sql: """
+            cached: """
                 UPDATE artifact SET manifest = ?, digest = ?, size = ?, file = ?, method = ?, export_rules = ?,
                 removed_at = NULL WHERE id = ?
                 """,
@@ -85,7 +85,7 @@ extension Database {
                 artifact.manifest?.description ?? "", digest.description, size, artifact.file, artifact.method,
                 artifact.hasExportRules, id,
             ])
-        guard let settled = try Artifact.fetchOne(self, sql: "SELECT * FROM artifact WHERE id = ?", arguments: [id])
+        guard let settled = try Artifact.fetchOne(self, cached: "SELECT * FROM artifact WHERE id = ?", arguments: [id])
         else { throw ShipitError(.failure, "the artifact \(artifact.file) could not be recorded") }
         return settled
     }

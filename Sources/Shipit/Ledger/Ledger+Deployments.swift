@@ -10,9 +10,10 @@ extension Ledger {
             guard try db.end(job, Ending(.succeeded, duration: duration), saying: words) else { return }
             let environment = deployment.environment
             let live = try Int64.fetchOne(
-                db, sql: "SELECT live FROM environment WHERE app = ? AND name = ?", arguments: [job.app, environment])
+                db, cached: "SELECT live FROM environment WHERE app = ? AND name = ?",
+                arguments: [job.app, environment])
             try db.execute(
-                sql: """
+                cached: """
                     UPDATE environment SET previous = CASE WHEN live IS ?1 THEN previous ELSE live END, live = ?1
                     WHERE app = ?2 AND name = ?3
                     """, arguments: [deployment.id, job.app, environment])
@@ -23,7 +24,7 @@ extension Ledger {
             if job.by != nil {
                 try db.liftHold(job.app, environment, kind: .rollback, by: deployment.by)
                 try db.execute(
-                    sql: "DELETE FROM bad_revision WHERE app = ? AND environment = ? AND revision = ?",
+                    cached: "DELETE FROM bad_revision WHERE app = ? AND environment = ? AND revision = ?",
                     arguments: [job.app, environment, deployment.revision.hex])
             }
             try db.supersede(
@@ -42,7 +43,7 @@ extension Ledger {
         try write { db in
             guard try db.end(job, ending), isLive else { return }
             try db.execute(
-                sql: """
+                cached: """
                     UPDATE environment SET previous = CASE WHEN live IS ?1 THEN previous ELSE live END, live = ?1
                     WHERE app = ?2 AND name = ?3
                     """, arguments: [deployment.id, job.app, deployment.environment])
@@ -50,11 +51,11 @@ extension Ledger {
     }
 
     public func deployment(of job: Int64) throws -> Deployment? {
-        try read { try Deployment.fetchOne($0, sql: "SELECT * FROM deployment WHERE job = ?", arguments: [job]) }
+        try read { try Deployment.fetchOne($0, cached: "SELECT * FROM deployment WHERE job = ?", arguments: [job]) }
     }
 
     public func deployment(_ id: Int64) throws -> Deployment? {
-        try read { try Deployment.fetchOne($0, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [id]) }
+        try read { try Deployment.fetchOne($0, cached: "SELECT * FROM deployment WHERE id = ?", arguments: [id]) }
     }
 
     /// Newest first; all environments when none is named.
@@ -62,11 +63,11 @@ extension Ledger {
         try read { db in
             var names = [environment].compactMap(\.self)
             if environment == nil {
-                names = try String.fetchAll(db, sql: "SELECT name FROM environment WHERE app = ?", arguments: [app])
+                names = try String.fetchAll(db, cached: "SELECT name FROM environment WHERE app = ?", arguments: [app])
             }
             let newest = try names.flatMap { name in
                 try Deployment.fetchAll(
-                    db, sql: "SELECT * FROM deployment WHERE app = ? AND environment = ? ORDER BY id DESC LIMIT ?",
+                    db, cached: "SELECT * FROM deployment WHERE app = ? AND environment = ? ORDER BY id DESC LIMIT ?",
                     arguments: [app, name, limit])
             }
             return Array(newest.sorted { $0.id > $1.id }.prefix(limit))
@@ -88,7 +89,7 @@ extension Ledger {
         try read { db in
             try Int.fetchOne(
                 db,
-                sql: """
+                cached: """
                     SELECT 1 FROM deployment WHERE app = ?1 AND environment = ?2
                     AND revision >= ?3 AND revision < ?3 || 'g' AND release = ?4 LIMIT 1
                     """, arguments: [app, environment, prefix, number]) != nil
@@ -104,7 +105,7 @@ extension Ledger {
         try read { db in
             try Deployment.fetchOne(
                 db,
-                sql: """
+                cached: """
                     SELECT * FROM deployment WHERE app = ? AND environment = ? AND revision = ? AND status = 'succeeded'
                     ORDER BY id DESC LIMIT 1
                     """, arguments: [app, environment, revision.hex])
@@ -115,7 +116,7 @@ extension Ledger {
         try read { db in
             Set(
                 try String.fetchAll(
-                    db, sql: "SELECT revision FROM bad_revision WHERE app = ? AND environment = ?",
+                    db, cached: "SELECT revision FROM bad_revision WHERE app = ? AND environment = ?",
                     arguments: [app, environment]
                 ).compactMap { ObjectID($0) })
         }
@@ -124,7 +125,7 @@ extension Ledger {
     // MARK: Artifacts
 
     public func artifact(_ id: Int64) throws -> Artifact? {
-        try read { try Artifact.fetchOne($0, sql: "SELECT * FROM artifact WHERE id = ?", arguments: [id]) }
+        try read { try Artifact.fetchOne($0, cached: "SELECT * FROM artifact WHERE id = ?", arguments: [id]) }
     }
 
     /// Those whose file was kept, newest first.
@@ -133,7 +134,7 @@ extension Ledger {
             // By way of the apps, so that those whose file is gone are not read: the joined columns are an index's.
             try Artifact.fetchAll(
                 db,
-                sql: """
+                cached: """
                     SELECT artifact.* FROM app CROSS JOIN artifact ON artifact.app = app.name
                     WHERE (?1 IS NULL OR app.name = ?1) AND artifact.removed_at IS NULL ORDER BY artifact.id DESC
                     """, arguments: [app])
@@ -145,7 +146,7 @@ extension Ledger {
         try read { db in
             try Artifact.fetchAll(
                 db,
-                sql: """
+                cached: """
                     SELECT * FROM artifact WHERE app = ? AND removed_at IS NULL AND digest <> '' ORDER BY id DESC LIMIT ?
                     """, arguments: [app, limit])
         }
@@ -156,7 +157,7 @@ extension Ledger {
         try read { db in
             try Artifact.fetchAll(
                 db,
-                sql: "SELECT * FROM artifact WHERE app = ? AND revision = ? AND removed_at IS NULL ORDER BY id DESC",
+                cached: "SELECT * FROM artifact WHERE app = ? AND revision = ? AND removed_at IS NULL ORDER BY id DESC",
                 arguments: [app, revision.hex])
         }
     }
@@ -177,15 +178,14 @@ extension Ledger {
     }
 
     /// Lifts every hold whose time is over; gives the time of the next one.
+    @discardableResult
     public func liftHoldsThatAreOver() throws -> Timestamp? {
-        let ends = try read { db in
-            try Timestamp.fetchAll(db, sql: "SELECT hold_until FROM environment WHERE hold_until IS NOT NULL")
-        }
+        let ends = try read { try $0.holdEnds() }
         let now = Timestamp.now
         if ends.contains(where: { $0 <= now }) {
             try write { db in
                 let rows = try Row.fetchAll(
-                    db, sql: "SELECT app, name FROM environment WHERE hold_until <= ?", arguments: [now])
+                    db, cached: "SELECT app, name FROM environment WHERE hold_until <= ?", arguments: [now])
                 for row in rows { try db.liftHold(row["app"], row["name"], kind: nil, by: "its end") }
             }
         }
@@ -194,39 +194,44 @@ extension Ledger {
 }
 
 extension Database {
+    func holdEnds() throws -> [Timestamp] {
+        try Timestamp.fetchAll(self, cached: "SELECT hold_until FROM environment WHERE hold_until IS NOT NULL")
+    }
+
     fileprivate func makeSureOfEnvironment(_ app: String, _ name: String) throws {
-        try execute(sql: "INSERT OR IGNORE INTO environment (app, name) VALUES (?, ?)", arguments: [app, name])
+        try execute(cached: "INSERT OR IGNORE INTO environment (app, name) VALUES (?, ?)", arguments: [app, name])
     }
 
     /// The deployment's row: made once for a job, with a new token for every attempt.
     func beginDeployment(_ job: Job) throws -> Deployment? {
         try makeSureOfEnvironment(job.app, job.name)
-        try execute(sql: "UPDATE fence SET token = token + 1")
-        let token = try Int64.fetchOne(self, sql: "SELECT token FROM fence") ?? 0
+        try execute(cached: "UPDATE fence SET token = token + 1")
+        let token = try Int64.fetchOne(self, cached: "SELECT token FROM fence") ?? 0
         let target = try job.backTo.flatMap {
-            try Deployment.fetchOne(self, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [$0])
+            try Deployment.fetchOne(self, cached: "SELECT * FROM deployment WHERE id = ?", arguments: [$0])
         }
-        let existing = try Deployment.fetchOne(self, sql: "SELECT * FROM deployment WHERE job = ?", arguments: [job.id])
+        let existing = try Deployment.fetchOne(
+            self, cached: "SELECT * FROM deployment WHERE job = ?", arguments: [job.id])
         if let existing {
             let live = try Int64.fetchOne(
-                self, sql: "SELECT live FROM environment WHERE app = ? AND name = ?", arguments: [job.app, job.name])
+                self, cached: "SELECT live FROM environment WHERE app = ? AND name = ?", arguments: [job.app, job.name])
             if live == existing.id, existing.kind == .deploy {
                 // Its failed release was left live: what is live is never written into, so this is a new one.
                 let release = try nextRelease(job)
                 try execute(
-                    sql: "UPDATE deployment SET release = ? WHERE id = ?", arguments: [release, existing.id])
+                    cached: "UPDATE deployment SET release = ? WHERE id = ?", arguments: [release, existing.id])
             }
             try execute(
-                sql: """
+                cached: """
                     UPDATE deployment SET status = 'running', reason = NULL, token = ?, ended_at = NULL, duration = NULL,
                     previous = (SELECT live FROM environment WHERE app = ? AND name = ?) WHERE id = ?
                     """, arguments: [token, job.app, job.name, existing.id])
         } else {
-            let run = try Run.fetchOne(self, sql: "SELECT * FROM run WHERE id = ?", arguments: [job.run])
+            let run = try Run.fetchOne(self, cached: "SELECT * FROM run WHERE id = ?", arguments: [job.run])
             var release = target?.release
             if job.backTo == nil { release = try nextRelease(job) }
             try execute(
-                sql: """
+                cached: """
                     INSERT INTO deployment
                     (job, run, app, environment, kind, revision, artifact, release, previous, status, by, token, created_at)
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT live FROM environment WHERE app = ? AND name = ?),
@@ -238,16 +243,16 @@ extension Database {
                     Timestamp.now,
                 ])
         }
-        return try Deployment.fetchOne(self, sql: "SELECT * FROM deployment WHERE job = ?", arguments: [job.id])
+        return try Deployment.fetchOne(self, cached: "SELECT * FROM deployment WHERE job = ?", arguments: [job.id])
     }
 
     /// Numbers of releases only grow, and are never given out twice.
     private func nextRelease(_ job: Job) throws -> Int? {
         try execute(
-            sql: "UPDATE environment SET last_release = last_release + 1 WHERE app = ? AND name = ?",
+            cached: "UPDATE environment SET last_release = last_release + 1 WHERE app = ? AND name = ?",
             arguments: [job.app, job.name])
         return try Int.fetchOne(
-            self, sql: "SELECT last_release FROM environment WHERE app = ? AND name = ?",
+            self, cached: "SELECT last_release FROM environment WHERE app = ? AND name = ?",
             arguments: [job.app, job.name])
     }
 
@@ -272,7 +277,7 @@ extension Database {
         func deployment(_ column: String) throws -> Deployment? {
             try Deployment.fetchOne(
                 self,
-                sql: """
+                cached: """
                     SELECT deployment.* FROM deployment JOIN environment ON environment.\(column) = deployment.id
                     WHERE environment.app = ? AND environment.name = ?
                     """, arguments: [app, name])
@@ -285,7 +290,7 @@ extension Database {
 
     func hold(_ app: String, _ name: String) throws -> Hold? {
         let row = try Row.fetchOne(
-            self, sql: "SELECT * FROM environment WHERE app = ? AND name = ? AND hold_kind IS NOT NULL",
+            self, cached: "SELECT * FROM environment WHERE app = ? AND name = ? AND hold_kind IS NOT NULL",
             arguments: [app, name])
         return row.map {
             Hold(
@@ -297,7 +302,7 @@ extension Database {
     func place(_ hold: Hold, _ app: String, _ name: String) throws {
         try makeSureOfEnvironment(app, name)
         try execute(
-            sql: """
+            cached: """
                 UPDATE environment SET hold_kind = ?, hold_reason = ?, hold_by = ?, hold_since = ?, hold_until = ?
                 WHERE app = ? AND name = ?
                 """,
@@ -308,13 +313,13 @@ extension Database {
     func liftHold(_ app: String, _ name: String, kind: Hold.Kind?, by: String) throws {
         guard let hold = try hold(app, name), kind == nil || hold.kind == kind else { return }
         try execute(
-            sql: """
+            cached: """
                 UPDATE environment SET hold_kind = NULL, hold_reason = NULL, hold_by = NULL, hold_since = NULL,
                 hold_until = NULL WHERE app = ? AND name = ?
                 """, arguments: [app, name])
         try say(.holdLifted, app: app, "the hold on \(name) was lifted by \(by)")
         try execute(
-            sql: """
+            cached: """
                 UPDATE job SET status = 'queued', waits = NULL, reason = NULL
                 WHERE \(Job.isOpen) AND app = ? AND name = ? AND waits = 'hold'
                 """, arguments: [app, name])
@@ -324,11 +329,12 @@ extension Database {
     fileprivate func recordRollback(_ deployment: Deployment, from live: Int64?) throws {
         let (app, environment) = (deployment.app, deployment.environment)
         if let live,
-            let bad = try Deployment.fetchOne(self, sql: "SELECT * FROM deployment WHERE id = ?", arguments: [live]),
+            let bad = try Deployment.fetchOne(self, cached: "SELECT * FROM deployment WHERE id = ?", arguments: [live]),
             bad.revision != deployment.revision
         {
             try execute(
-                sql: "INSERT OR REPLACE INTO bad_revision (app, environment, revision, by, at) VALUES (?, ?, ?, ?, ?)",
+                cached:
+                    "INSERT OR REPLACE INTO bad_revision (app, environment, revision, by, at) VALUES (?, ?, ?, ?, ?)",
                 arguments: [app, environment, bad.revision.hex, deployment.by, Timestamp.now])
         }
         if try hold(app, environment) == nil {

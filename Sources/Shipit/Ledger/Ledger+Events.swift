@@ -6,7 +6,7 @@ extension Ledger {
         try read { db in
             let events = try Set(runs).flatMap { run in
                 try Event.fetchAll(
-                    db, sql: "SELECT * FROM event WHERE run = ? AND id > ? ORDER BY id LIMIT ?",
+                    db, cached: "SELECT * FROM event WHERE run = ? AND id > ? ORDER BY id LIMIT ?",
                     arguments: [run, cursor, limit])
             }
             return Array(events.sorted { $0.id < $1.id }.prefix(limit))
@@ -18,16 +18,16 @@ extension Ledger {
         try read { db in
             if let run {
                 return try Event.fetchAll(
-                    db, sql: "SELECT * FROM event WHERE run = ? AND id > ? ORDER BY id LIMIT ?",
+                    db, cached: "SELECT * FROM event WHERE run = ? AND id > ? ORDER BY id LIMIT ?",
                     arguments: [run, cursor, limit])
             }
             return try Event.fetchAll(
-                db, sql: "SELECT * FROM event WHERE id > ? ORDER BY id LIMIT ?", arguments: [cursor, limit])
+                db, cached: "SELECT * FROM event WHERE id > ? ORDER BY id LIMIT ?", arguments: [cursor, limit])
         }
     }
 
     public func lastEvent() throws -> Int64 {
-        try read { try Int64.fetchOne($0, sql: "SELECT max(id) FROM event") ?? 0 }
+        try read { try Int64.fetchOne($0, cached: "SELECT max(id) FROM event") ?? 0 }
     }
 
     /// Says something about a running job that changes no state: a phase began, a target was switched.
@@ -39,7 +39,7 @@ extension Ledger {
 extension Database {
     func say(_ kind: Event.Kind, app: String? = nil, run: Int64? = nil, job: Int64? = nil, _ text: String) throws {
         try execute(
-            sql: "INSERT INTO event (at, kind, app, run, job, text) VALUES (?, ?, ?, ?, ?, ?)",
+            cached: "INSERT INTO event (at, kind, app, run, job, text) VALUES (?, ?, ?, ?, ?, ?)",
             arguments: [Timestamp.now, kind, app, run, job, visibleLine(text)])
     }
 }

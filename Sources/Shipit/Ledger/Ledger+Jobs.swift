@@ -19,25 +19,12 @@ public struct Ending: Hashable, Sendable {
 extension Ledger {
     // MARK: Taking jobs
 
-    /// Queued and running jobs, for the scheduler to choose from.
-    public func openJobs() throws -> [OpenJob] {
-        try read { db in
-            try Row.fetchAll(
-                db,
-                sql: """
-                    SELECT job.*, run.kind AS run_kind FROM job JOIN run ON run.id = job.run
-                    WHERE \(Job.isOpen) AND job.status <> 'waiting' ORDER BY job.run
-                    """
-            ).map { OpenJob(job: try Job(row: $0), runKind: $0["run_kind"]) }
-        }
-    }
-
     /// Whether a worker is needed: for a job, or for the end of a hold that a deployment waits for.
     public func hasWork() throws -> Bool {
         try read { db in
             try Bool.fetchOne(
                 db,
-                sql: """
+                cached: """
                     SELECT EXISTS (SELECT 1 FROM job WHERE \(Job.isOpen) AND job.status <> 'waiting') OR EXISTS (
                         SELECT 1 FROM job JOIN environment ON environment.app = job.app AND environment.name = job.name
                         WHERE \(Job.isOpen) AND job.waits = 'hold' AND environment.hold_until IS NOT NULL)
@@ -52,7 +39,7 @@ extension Ledger {
         try write { db in
             guard
                 let now = try Job.fetchOne(
-                    db, sql: "SELECT * FROM job WHERE id = ? AND status = 'queued'", arguments: [job.id])
+                    db, cached: "SELECT * FROM job WHERE id = ? AND status = 'queued'", arguments: [job.id])
             else { return nil }
             if now.kind == .deploy, let hold = try db.hold(now.app, now.name), hold.kind == .hold,
                 !hold.isOver(at: .now)
@@ -61,16 +48,16 @@ extension Ledger {
                 return nil
             }
             try db.execute(
-                sql: """
+                cached: """
                     UPDATE job SET status = 'running', worker = ?, attempt = attempt + 1, reason = NULL, started_at = ?,
                     ended_at = NULL, duration = NULL WHERE id = ?
                     """,
                 arguments: [worker, Timestamp.now, job.id])
             // It is about to write its log, of whatever length.
-            try db.execute(sql: "UPDATE run SET log_bytes = 0 WHERE id = ?", arguments: [job.run])
+            try db.execute(cached: "UPDATE run SET log_bytes = 0 WHERE id = ?", arguments: [job.run])
             try db.say(.jobStarted, app: job.app, run: job.run, job: job.id, "\(job.name) started")
             let deployment = now.kind == .deploy ? try db.beginDeployment(now) : nil
-            guard let taken = try Job.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [job.id]) else {
+            guard let taken = try Job.fetchOne(db, cached: "SELECT * FROM job WHERE id = ?", arguments: [job.id]) else {
                 return nil
             }
             return (taken, deployment)
@@ -82,7 +69,7 @@ extension Ledger {
         try read {
             try Job.fetchAll(
                 $0,
-                sql: "SELECT * FROM job WHERE \(Job.isOpen) AND status = 'running' AND worker <> ? ORDER BY id",
+                cached: "SELECT * FROM job WHERE \(Job.isOpen) AND status = 'running' AND worker <> ? ORDER BY id",
                 arguments: [worker])
         }
     }
@@ -96,10 +83,10 @@ extension Ledger {
                 try db.end(job, Ending(.errored, "\(reason) \(job.attempt) times", duration: .zero))
             } else {
                 try db.execute(
-                    sql: "UPDATE job SET status = 'queued', worker = NULL, reason = ? WHERE id = ?",
+                    cached: "UPDATE job SET status = 'queued', worker = NULL, reason = ? WHERE id = ?",
                     arguments: [reason, job.id])
                 try db.execute(
-                    sql: "UPDATE deployment SET status = 'queued', reason = ? WHERE job = ?",
+                    cached: "UPDATE deployment SET status = 'queued', reason = ? WHERE job = ?",
                     arguments: [reason, job.id])
                 try db.say(
                     .jobInterrupted, app: job.app, run: job.run, job: job.id, "\(job.name): \(reason); taken up again")
@@ -114,8 +101,8 @@ extension Ledger {
     /// Synced with what follows: a power cut before that means that the build is done again.
     func finishBuild(_ job: Job, artifact: Int64, duration: Duration, policy: Policy) throws {
         try write(.withTheNext) { db in
-            try db.execute(sql: "UPDATE job SET artifact = ? WHERE id = ?", arguments: [artifact, job.id])
-            let by = try String.fetchOne(db, sql: "SELECT cancelled_by FROM job WHERE id = ?", arguments: [job.id])
+            try db.execute(cached: "UPDATE job SET artifact = ? WHERE id = ?", arguments: [artifact, job.id])
+            let by = try String.fetchOne(db, cached: "SELECT cancelled_by FROM job WHERE id = ?", arguments: [job.id])
             if let by {
                 // It came to its end before it could be stopped; what was asked for is that the run goes no further.
                 try db.end(job, Ending(.cancelled, "cancelled by \(by)", duration: duration))
@@ -143,7 +130,7 @@ extension Ledger {
             for job in try db.jobs(of: run) where !job.status.isFinal {
                 if job.status == .running {
                     try db.execute(
-                        sql: "UPDATE job SET cancelled_by = coalesce(cancelled_by, ?) WHERE id = ?",
+                        cached: "UPDATE job SET cancelled_by = coalesce(cancelled_by, ?) WHERE id = ?",
                         arguments: [by, job.id])
                     try db.say(
                         .cancelRequested, app: job.app, run: run, job: job.id, "\(job.name): \(by) asked to cancel")
@@ -156,18 +143,6 @@ extension Ledger {
         }
     }
 
-    public func cancelRequests() throws -> [Int64: String] {
-        try read { db in
-            let rows = try Row.fetchAll(
-                db,
-                sql: """
-                    SELECT id, cancelled_by FROM job
-                    WHERE \(Job.isOpen) AND status = 'running' AND cancelled_by IS NOT NULL
-                    """)
-            return Dictionary(uniqueKeysWithValues: rows.map { ($0["id"], $0["cancelled_by"]) })
-        }
-    }
-
     /// Runs the failed job again, under today's policy, without repeating what succeeded.
     public func retry(_ job: Job, by: String, policy: Policy) throws {
         try write { db in
@@ -177,7 +152,7 @@ extension Ledger {
             }
             try db.keep(policy)
             try db.execute(
-                sql: """
+                cached: """
                     UPDATE job SET status = 'queued', waits = NULL, reason = NULL, attempt = 0, cancelled_by = NULL,
                     policy = ?, ended_at = NULL, duration = NULL WHERE id = ? AND status = ?
                     """, arguments: [policy.digest, job.id, job.status])
@@ -191,16 +166,16 @@ extension Database {
     /// Ends a job once: what has ended stays as it ended, whatever is said later. False when it had ended.
     @discardableResult
     func end(_ job: Job, _ ending: Ending, saying words: String? = nil) throws -> Bool {
-        let status = try Status.fetchOne(self, sql: "SELECT status FROM job WHERE id = ?", arguments: [job.id])
+        let status = try Status.fetchOne(self, cached: "SELECT status FROM job WHERE id = ?", arguments: [job.id])
         guard let status, status.permits(ending.status) else { return false }
         try execute(
-            sql: """
+            cached: """
                 UPDATE job SET status = ?, waits = NULL, reason = ?, worker = NULL, ended_at = ?, duration = ?
                 WHERE id = ?
                 """,
             arguments: [ending.status, ending.reason, Timestamp.now, ending.duration, job.id])
         try execute(
-            sql: "UPDATE deployment SET status = ?, reason = ?, ended_at = ?, duration = ? WHERE job = ?",
+            cached: "UPDATE deployment SET status = ?, reason = ?, ended_at = ?, duration = ? WHERE job = ?",
             arguments: [ending.status, ending.reason, Timestamp.now, ending.duration, job.id])
         let kind: Event.Kind =
             switch ending.status {
@@ -218,7 +193,7 @@ extension Database {
 
     func wait(_ job: Job, for wait: Job.Wait, _ reason: String) throws {
         try execute(
-            sql: "UPDATE job SET status = 'waiting', waits = ?, reason = ? WHERE id = ?",
+            cached: "UPDATE job SET status = 'waiting', waits = ?, reason = ? WHERE id = ?",
             arguments: [wait, reason, job.id])
         try say(.jobWaiting, app: job.app, run: job.run, job: job.id, "\(job.name) waits: \(reason)")
     }
@@ -228,11 +203,12 @@ extension Database {
         _ run: Int64, app: String, to environment: EnvironmentPolicy, position: Int, artifact: Int64, _ policy: Policy,
         isFirst: Bool
     ) throws {
-        let isPush = try String.fetchOne(self, sql: "SELECT kind FROM run WHERE id = ?", arguments: [run]) == "push"
-        let revision = try String.fetchOne(self, sql: "SELECT revision FROM run WHERE id = ?", arguments: [run]) ?? ""
+        let isPush = try String.fetchOne(self, cached: "SELECT kind FROM run WHERE id = ?", arguments: [run]) == "push"
+        let revision =
+            try String.fetchOne(self, cached: "SELECT revision FROM run WHERE id = ?", arguments: [run]) ?? ""
         let isBad =
             try Int.fetchOne(
-                self, sql: "SELECT 1 FROM bad_revision WHERE app = ? AND environment = ? AND revision = ?",
+                self, cached: "SELECT 1 FROM bad_revision WHERE app = ? AND environment = ? AND revision = ?",
                 arguments: [app, environment.name, revision]) != nil
         let rolledBack = try hold(app, environment.name).map { $0.kind == .rollback && !$0.isOver(at: .now) } ?? false
         var reason: String?
@@ -268,18 +244,13 @@ extension Database {
     }
 }
 
-/// A job that is queued or running, with what decides its turn.
-public struct OpenJob: Hashable, Sendable {
-    public let job: Job
-    public let runKind: Run.Kind
-}
-
 extension Ledger {
     /// The worker stops in order: the job waits for the next one, and the attempt does not count.
     func putBackInLine(_ job: Job, because reason: String) throws {
         try write { db in
             try db.execute(
-                sql: "UPDATE job SET status = 'queued', worker = NULL, attempt = attempt - 1, reason = ? WHERE id = ?",
+                cached:
+                    "UPDATE job SET status = 'queued', worker = NULL, attempt = attempt - 1, reason = ? WHERE id = ?",
                 arguments: [reason, job.id])
             try db.say(.jobInterrupted, app: job.app, run: job.run, job: job.id, "\(job.name): \(reason)")
         }

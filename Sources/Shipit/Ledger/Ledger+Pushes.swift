@@ -62,13 +62,13 @@ extension Ledger {
     public func takeIn(_ intake: Intake) throws -> [Int64] {
         try write { db in
             if let spool = intake.spool {
-                if try Int64.fetchOne(db, sql: "SELECT id FROM push WHERE spool = ?", arguments: [spool]) != nil {
+                if try Int64.fetchOne(db, cached: "SELECT id FROM push WHERE spool = ?", arguments: [spool]) != nil {
                     return []
                 }
                 if try db.join(intake, spool) { return [] }
             }
             try db.execute(
-                sql: "INSERT INTO push (spool, repository, by, options, at) VALUES (?, ?, ?, ?, ?)",
+                cached: "INSERT INTO push (spool, repository, by, options, at) VALUES (?, ?, ?, ?, ?)",
                 arguments: [
                     intake.spool, intake.repository, intake.by, intake.options.joined(separator: "\n"), intake.at,
                 ])
@@ -90,7 +90,7 @@ extension Ledger {
                     try db.say(.pushIgnored, app: update.app, "\(update.reference): \(why)")
                 }
                 try db.execute(
-                    sql: """
+                    cached: """
                         INSERT INTO push_update (push, app, reference, old, new, reason, run) VALUES (?, ?, ?, ?, ?, ?, ?)
                         """,
                     arguments: [push, update.app, update.reference, update.old, update.new, reason, run])
@@ -120,7 +120,7 @@ extension Ledger {
     public func references(of app: String) throws -> [String: Revision] {
         try read { db in
             let rows = try Row.fetchAll(
-                db, sql: "SELECT name, revision FROM reference WHERE app = ?", arguments: [app])
+                db, cached: "SELECT name, revision FROM reference WHERE app = ?", arguments: [app])
             var known: [String: Revision] = [:]
             for row in rows {
                 if let id = ObjectID(row["revision"] as String) { known[row["name"]] = id }
@@ -134,7 +134,7 @@ extension Ledger {
         try write { db in
             for (name, revision) in references {
                 try db.execute(
-                    sql: "INSERT OR REPLACE INTO reference (app, name, revision) VALUES (?, ?, ?)",
+                    cached: "INSERT OR REPLACE INTO reference (app, name, revision) VALUES (?, ?, ?)",
                     arguments: [app, name, revision.hex])
             }
         }
@@ -147,7 +147,7 @@ extension Database {
         for update in intake.updates {
             let found = try Int64.fetchOne(
                 self,
-                sql: """
+                cached: """
                     SELECT push.id FROM push INDEXED BY push_found JOIN push_update ON push_update.push = push.id
                     WHERE push.spool IS NULL AND app = ? AND reference = ? AND new = ? AND push.at > ?
                     ORDER BY push.id DESC LIMIT 1
@@ -157,10 +157,10 @@ extension Database {
                 ])
             guard let push = found else { continue }
             try execute(
-                sql: "UPDATE push SET spool = ?, by = ?, options = ? WHERE id = ?",
+                cached: "UPDATE push SET spool = ?, by = ?, options = ? WHERE id = ?",
                 arguments: [spool, intake.by, intake.options.joined(separator: "\n"), push])
             try execute(
-                sql: "UPDATE run SET by = ? WHERE id IN (SELECT run FROM push_update WHERE push = ?)",
+                cached: "UPDATE run SET by = ? WHERE id IN (SELECT run FROM push_update WHERE push = ?)",
                 arguments: [intake.by, push])
             return true
         }
@@ -170,18 +170,18 @@ extension Database {
     fileprivate func move(_ update: Intake.Update) throws {
         if update.new.allSatisfy({ $0 == "0" }) {
             try execute(
-                sql: "DELETE FROM reference WHERE app = ? AND name = ?", arguments: [update.app, update.reference])
+                cached: "DELETE FROM reference WHERE app = ? AND name = ?", arguments: [update.app, update.reference])
         } else {
             try execute(
-                sql: "INSERT OR REPLACE INTO reference (app, name, revision) VALUES (?, ?, ?)",
+                cached: "INSERT OR REPLACE INTO reference (app, name, revision) VALUES (?, ?, ?)",
                 arguments: [update.app, update.reference, update.new])
         }
     }
 
     fileprivate func pushes(where condition: String, _ arguments: StatementArguments) throws -> [PushRecord] {
-        try Row.fetchAll(self, sql: "SELECT * FROM push WHERE \(condition)", arguments: arguments).map { row in
+        try Row.fetchAll(self, cached: "SELECT * FROM push WHERE \(condition)", arguments: arguments).map { row in
             let updates = try Row.fetchAll(
-                self, sql: "SELECT * FROM push_update WHERE push = ? ORDER BY app, reference",
+                self, cached: "SELECT * FROM push_update WHERE push = ? ORDER BY app, reference",
                 arguments: [row["id"] as Int64])
             return PushRecord(
                 id: row["id"], spool: row["spool"], by: row["by"], at: row["at"],

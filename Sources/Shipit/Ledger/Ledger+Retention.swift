@@ -32,7 +32,7 @@ extension Ledger {
             for artifact in surplus {
                 deed(artifact)
                 try db.execute(
-                    sql: "UPDATE artifact SET removed_at = ? WHERE id = ?", arguments: [now, artifact.id])
+                    cached: "UPDATE artifact SET removed_at = ? WHERE id = ?", arguments: [now, artifact.id])
                 try db.dropArtifact(artifact.id)
             }
             return surplus
@@ -42,7 +42,8 @@ extension Ledger {
     /// Whether a row must stay when its file goes.
     func wasDeployed(_ artifact: Artifact) throws -> Bool {
         try read { db in
-            try Int.fetchOne(db, sql: "SELECT 1 FROM deployment WHERE artifact = ? LIMIT 1", arguments: [artifact.id])
+            try Int.fetchOne(
+                db, cached: "SELECT 1 FROM deployment WHERE artifact = ? LIMIT 1", arguments: [artifact.id])
                 != nil
         }
     }
@@ -54,7 +55,7 @@ extension Ledger {
         try read { db in
             try Int64.fetchAll(
                 db,
-                sql: """
+                cached: """
                     SELECT id FROM run WHERE app = ? AND log_bytes IS NOT NULL AND log_bytes = 0 AND \(Run.isOver)
                     ORDER BY id DESC LIMIT ?
                     """, arguments: [app, most])
@@ -68,7 +69,7 @@ extension Ledger {
             for count in counts {
                 // One that was taken up again meanwhile is counted when it is over.
                 try db.execute(
-                    sql: "UPDATE run SET log_bytes = ? WHERE id = ? AND log_bytes = 0 AND \(Run.isOver)",
+                    cached: "UPDATE run SET log_bytes = ? WHERE id = ? AND log_bytes = 0 AND \(Run.isOver)",
                     arguments: [count.bytes, count.run])
             }
         }
@@ -88,7 +89,7 @@ extension Ledger {
             let surplus = try db.surplusLogs(of: pipeline, most: most, now: now)
             for run in surplus {
                 deed(run)
-                try db.execute(sql: "UPDATE run SET log_bytes = NULL WHERE id = ?", arguments: [run])
+                try db.execute(cached: "UPDATE run SET log_bytes = NULL WHERE id = ?", arguments: [run])
             }
             return surplus
         }
@@ -99,7 +100,7 @@ extension Ledger {
         try write { db in
             for run in runs {
                 let hasLogs = try Int.fetchOne(
-                    db, sql: "SELECT 1 FROM run WHERE id = ? AND log_bytes IS NOT NULL", arguments: [run])
+                    db, cached: "SELECT 1 FROM run WHERE id = ? AND log_bytes IS NOT NULL", arguments: [run])
                 if hasLogs == nil { deed(run) }
             }
         }

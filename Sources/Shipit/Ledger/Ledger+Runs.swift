@@ -7,26 +7,26 @@ extension Ledger {
     public func addApp(_ name: String, repository: String) throws {
         try write { db in
             try db.execute(
-                sql: "INSERT OR IGNORE INTO app (name, repository, created_at) VALUES (?, ?, ?)",
+                cached: "INSERT OR IGNORE INTO app (name, repository, created_at) VALUES (?, ?, ?)",
                 arguments: [name, repository, Timestamp.now])
-            try db.execute(sql: "UPDATE app SET repository = ? WHERE name = ?", arguments: [repository, name])
+            try db.execute(cached: "UPDATE app SET repository = ? WHERE name = ?", arguments: [repository, name])
         }
     }
 
     public func hasApp(_ name: String) throws -> Bool {
-        try read { try Int.fetchOne($0, sql: "SELECT 1 FROM app WHERE name = ?", arguments: [name]) != nil }
+        try read { try Int.fetchOne($0, cached: "SELECT 1 FROM app WHERE name = ?", arguments: [name]) != nil }
     }
 
     /// The app and all that is its own, some runs at a time; one that was interrupted is finished by the next.
     public func removeApp(_ name: String) throws {
-        try write { try $0.execute(sql: "DELETE FROM environment WHERE app = ?", arguments: [name]) }
+        try write { try $0.execute(cached: "DELETE FROM environment WHERE app = ?", arguments: [name]) }
         while try write(.now, { try $0.dropRuns(of: name, most: Retention.most) }) {}
         try write { db in
             try db.execute(
-                sql: "DELETE FROM push WHERE id IN (SELECT push FROM push_update WHERE app = ?)", arguments: [name])
+                cached: "DELETE FROM push WHERE id IN (SELECT push FROM push_update WHERE app = ?)", arguments: [name])
             // What its runs said went with them.
-            try db.execute(sql: "DELETE FROM event WHERE run IS NULL AND app = ?", arguments: [name])
-            try db.execute(sql: "DELETE FROM app WHERE name = ?", arguments: [name])
+            try db.execute(cached: "DELETE FROM event WHERE run IS NULL AND app = ?", arguments: [name])
+            try db.execute(cached: "DELETE FROM app WHERE name = ?", arguments: [name])
         }
     }
 
@@ -60,7 +60,7 @@ extension Ledger {
         try write { db in
             try db.keep(policy)
             try db.execute(
-                sql: """
+                cached: """
                     UPDATE job SET status = 'queued', waits = NULL, reason = NULL, by = ?, policy = ?
                     WHERE id = ? AND status = 'waiting'
                     """, arguments: [by, policy.digest, job.id])
@@ -81,7 +81,7 @@ extension Ledger {
                 run: run, app: app, position: position, name: deployment.environment, kind: .deploy, policy: policy,
                 artifact: deployment.artifact, backTo: deployment.id, by: by)
             try db.execute(
-                sql: """
+                cached: """
                     UPDATE job SET cancelled_by = ? WHERE app = ? AND name = ? AND kind = 'deploy'
                     AND status = 'running' AND back_to IS NULL AND cancelled_by IS NULL
                     """, arguments: ["the rollback, run \(run)", app, deployment.environment])
@@ -93,7 +93,7 @@ extension Ledger {
 
     public func run(_ id: Int64) throws -> RunRecord? {
         try read { db in
-            guard let run = try Run.fetchOne(db, sql: "SELECT * FROM run WHERE id = ?", arguments: [id]) else {
+            guard let run = try Run.fetchOne(db, cached: "SELECT * FROM run WHERE id = ?", arguments: [id]) else {
                 return nil
             }
             return RunRecord(run: run, jobs: try db.jobs(of: id))
@@ -106,9 +106,9 @@ extension Ledger {
             let runs =
                 if let app {
                     try Run.fetchAll(
-                        db, sql: "SELECT * FROM run WHERE app = ? ORDER BY id DESC LIMIT ?", arguments: [app, limit])
+                        db, cached: "SELECT * FROM run WHERE app = ? ORDER BY id DESC LIMIT ?", arguments: [app, limit])
                 } else {
-                    try Run.fetchAll(db, sql: "SELECT * FROM run ORDER BY id DESC LIMIT ?", arguments: [limit])
+                    try Run.fetchAll(db, cached: "SELECT * FROM run ORDER BY id DESC LIMIT ?", arguments: [limit])
                 }
             return try runs.map { RunRecord(run: $0, jobs: try db.jobs(of: $0.id)) }
         }
@@ -118,7 +118,7 @@ extension Ledger {
     public func runs(app: String, revision: Revision) throws -> [RunRecord] {
         try read { db in
             try Run.fetchAll(
-                db, sql: "SELECT * FROM run WHERE app = ? AND revision = ? ORDER BY id DESC",
+                db, cached: "SELECT * FROM run WHERE app = ? AND revision = ? ORDER BY id DESC",
                 arguments: [app, revision.hex]
             ).map { RunRecord(run: $0, jobs: try db.jobs(of: $0.id)) }
         }
@@ -129,11 +129,11 @@ extension Ledger {
         try read { db in
             let ids = try Int64.fetchAll(
                 db,
-                sql: """
+                cached: """
                     SELECT DISTINCT run FROM job WHERE \(Job.isOpen) AND (?1 IS NULL OR app = ?1) ORDER BY run
                     """, arguments: [app])
             return try ids.compactMap { id in
-                try Run.fetchOne(db, sql: "SELECT * FROM run WHERE id = ?", arguments: [id]).map {
+                try Run.fetchOne(db, cached: "SELECT * FROM run WHERE id = ?", arguments: [id]).map {
                     RunRecord(run: $0, jobs: try db.jobs(of: id))
                 }
             }
@@ -141,7 +141,7 @@ extension Ledger {
     }
 
     public func policyText(_ digest: String) throws -> String? {
-        try read { try String.fetchOne($0, sql: "SELECT text FROM policy WHERE digest = ?", arguments: [digest]) }
+        try read { try String.fetchOne($0, cached: "SELECT text FROM policy WHERE digest = ?", arguments: [digest]) }
     }
 
     /// The revisions whose prefix is `prefix`, in lower case, among those that runs know; a few when there are many.
@@ -149,7 +149,7 @@ extension Ledger {
         try read { db in
             try String.fetchAll(
                 db,
-                sql: """
+                cached: """
                     SELECT DISTINCT revision FROM run WHERE app = ?1 AND revision >= ?2 AND revision < ?2 || 'g' LIMIT 10
                     """, arguments: [app, prefix]
             ).compactMap { ObjectID($0) }
@@ -163,7 +163,7 @@ extension Database {
         rebuild: Bool = false
     ) throws -> Int64 {
         try execute(
-            sql: """
+            cached: """
                 INSERT INTO run (app, kind, revision, reference, by, reason, rebuild, created_at)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 """,
@@ -176,7 +176,8 @@ extension Database {
 
     func keep(_ policy: Policy) throws {
         try execute(
-            sql: "INSERT OR IGNORE INTO policy (digest, text) VALUES (?, ?)", arguments: [policy.digest, policy.text])
+            cached: "INSERT OR IGNORE INTO policy (digest, text) VALUES (?, ?)",
+            arguments: [policy.digest, policy.text])
     }
 
     @discardableResult
@@ -186,7 +187,7 @@ extension Database {
     ) throws -> Int64 {
         try keep(policy)
         try execute(
-            sql: """
+            cached: """
                 INSERT INTO job (run, app, position, name, kind, status, waits, reason, policy, artifact, back_to, by, created_at)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
@@ -204,7 +205,7 @@ extension Database {
     }
 
     func jobs(of run: Int64) throws -> [Job] {
-        try Job.fetchAll(self, sql: "SELECT * FROM job WHERE run = ? ORDER BY position", arguments: [run])
+        try Job.fetchAll(self, cached: "SELECT * FROM job WHERE run = ? ORDER BY position", arguments: [run])
     }
 
     /// In the mode `superseded` a newer push takes the place of pushes that have not begun.
@@ -217,16 +218,16 @@ extension Database {
 
     func supersede(_ condition: String, _ arguments: StatementArguments, by run: Int64) throws {
         let jobs = try Job.fetchAll(
-            self, sql: "SELECT job.* FROM job JOIN run ON run.id = job.run WHERE \(Job.isOpen) AND \(condition)",
+            self, cached: "SELECT job.* FROM job JOIN run ON run.id = job.run WHERE \(Job.isOpen) AND \(condition)",
             arguments: arguments)
         for job in jobs {
             let reason = "superseded by run \(run)"
             try execute(
-                sql: "UPDATE job SET status = 'superseded', waits = NULL, reason = ?, ended_at = ? WHERE id = ?",
+                cached: "UPDATE job SET status = 'superseded', waits = NULL, reason = ?, ended_at = ? WHERE id = ?",
                 arguments: [reason, Timestamp.now, job.id])
             // One that was interrupted and waits to be taken up again ends with its job, or its release is kept for ever.
             try execute(
-                sql: """
+                cached: """
                     UPDATE deployment SET status = 'superseded', reason = ?, ended_at = ?
                     WHERE job = ? AND status IN ('queued', 'running', 'waiting')
                     """, arguments: [reason, Timestamp.now, job.id])

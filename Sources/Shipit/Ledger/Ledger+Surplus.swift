@@ -7,7 +7,7 @@ extension Database {
         let state = try environmentState(app, environment)
         let open = try Deployment.fetchAll(
             self,
-            sql: """
+            cached: """
                 SELECT deployment.* FROM job JOIN deployment ON deployment.job = job.id
                 WHERE \(Job.isOpen) AND job.app = ? AND job.name = ? AND job.kind = 'deploy'
                 """, arguments: [app, environment])
@@ -22,7 +22,7 @@ extension Database {
     /// In every environment that the ledger knows, also those that the policy has dropped.
     private func keptDeployments(of pipeline: Pipeline) throws -> [Deployment] {
         let names = try String.fetchAll(
-            self, sql: "SELECT name FROM environment WHERE app = ?", arguments: [pipeline.app])
+            self, cached: "SELECT name FROM environment WHERE app = ?", arguments: [pipeline.app])
         return try names.flatMap {
             try keptDeployments(pipeline.app, $0, keep: pipeline.environment($0)?.keep ?? 0)
         }
@@ -46,7 +46,7 @@ extension Database {
         if limits.isEmpty { return [] }
         let needed = try neededArtifacts(of: pipeline)
         let spare = try Artifact.fetchAll(
-            self, sql: "SELECT * FROM artifact WHERE app = ? AND removed_at IS NULL ORDER BY id",
+            self, cached: "SELECT * FROM artifact WHERE app = ? AND removed_at IS NULL ORDER BY id",
             arguments: [pipeline.app]
         ).filter { !needed.contains($0.id) }
         let items = spare.prefix(most).map { Kept(id: $0.id, since: $0.createdAt, bytes: $0.size) }
@@ -59,13 +59,13 @@ extension Database {
         if limits.isEmpty { return [] }
         let sum = try Row.fetchOne(
             self,
-            sql: """
+            cached: """
                 SELECT count(*) AS count, coalesce(sum(log_bytes), 0) AS bytes FROM run
                 WHERE app = ? AND log_bytes IS NOT NULL
                 """, arguments: [pipeline.app])
         let oldest = try Row.fetchAll(
             self,
-            sql: """
+            cached: """
                 SELECT id, created_at, log_bytes FROM run
                 WHERE app = ? AND log_bytes IS NOT NULL AND \(Run.isLongOver) ORDER BY id LIMIT ?
                 """, arguments: [pipeline.app, now.anHourAgo, most]
@@ -80,7 +80,7 @@ extension Database {
         // Not all of them: how many more than are allowed, as far as that matters now.
         let count = try limits.count.map {
             try Int.fetchOne(
-                self, sql: "SELECT count(*) FROM (SELECT 1 FROM run WHERE app = ? ORDER BY id DESC LIMIT ?)",
+                self, cached: "SELECT count(*) FROM (SELECT 1 FROM run WHERE app = ? ORDER BY id DESC LIMIT ?)",
                 arguments: [pipeline.app, $0 + min(most, .max / 2)])
         }
         let rows = try Row.fetchCursor(

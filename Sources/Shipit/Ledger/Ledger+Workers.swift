@@ -17,11 +17,11 @@ extension Ledger {
         try write { db in
             let values: StatementArguments = [pid, startTicks, boot, beat, Timestamp.now]
             try db.execute(
-                sql: "INSERT INTO worker (pid, start_ticks, boot, beat, started_at) VALUES (?, ?, ?, ?, ?)",
+                cached: "INSERT INTO worker (pid, start_ticks, boot, beat, started_at) VALUES (?, ?, ?, ?, ?)",
                 arguments: values)
             let id = db.lastInsertedRowID
             try db.execute(
-                sql:
+                cached:
                     "DELETE FROM worker WHERE id < ? AND id NOT IN (SELECT worker FROM job WHERE \(Job.isOpen) AND status = 'running')",
                 arguments: [id])
             return id
@@ -30,16 +30,16 @@ extension Ledger {
 
     public func beat(worker: Int64, at beat: Int64) throws {
         try write(.withTheNext) {
-            try $0.execute(sql: "UPDATE worker SET beat = ? WHERE id = ?", arguments: [beat, worker])
+            try $0.execute(cached: "UPDATE worker SET beat = ? WHERE id = ?", arguments: [beat, worker])
         }
     }
 
     /// It ended in order; the row of one that died stays.
     public func removeWorker(_ id: Int64) throws {
-        try write { try $0.execute(sql: "DELETE FROM worker WHERE id = ?", arguments: [id]) }
+        try write { try $0.execute(cached: "DELETE FROM worker WHERE id = ?", arguments: [id]) }
     }
 
     public func lastWorker() throws -> WorkerRecord? {
-        try read { try WorkerRecord.fetchOne($0, sql: "SELECT * FROM worker ORDER BY id DESC LIMIT 1") }
+        try read { try WorkerRecord.fetchOne($0, cached: "SELECT * FROM worker ORDER BY id DESC LIMIT 1") }
     }
 }

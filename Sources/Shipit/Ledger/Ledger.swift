@@ -81,30 +81,27 @@ public final class Ledger: Sendable {
     /// how it was cancelled.
     func write<Value>(_ durability: Durability = .now, _ body: (Database) throws -> Value) throws -> Value {
         do {
-            guard durability == .withTheNext else { return try database.write(body) }
             return try database.writeWithoutTransaction { db in
+                guard durability == .withTheNext else {
+                    return try db.transaction("BEGIN IMMEDIATE TRANSACTION", body)
+                }
                 // In WAL mode NORMAL leaves out the sync of a commit and nothing else (SQLite, "PRAGMA synchronous").
                 try db.execute(sql: "PRAGMA synchronous = NORMAL")
                 defer {
                     // Cannot fail: it is a variable of this connection, and no transaction is open.
                     try? db.execute(sql: "PRAGMA synchronous = FULL")
                 }
-                var value: Value?
-                try db.inTransaction(.immediate) {
-                    value = try body(db)
-                    return .commit
-                }
-                guard let value else { throw ShipitError(.failure, "the ledger \(path) kept nothing") }
-                return value
+                return try db.transaction("BEGIN IMMEDIATE TRANSACTION", body)
             }
         } catch let error as DatabaseError {
             throw Ledger.explained(error, path)
         }
     }
 
+    /// What `body` reads belongs to one moment.
     func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
         do {
-            return try database.read(body)
+            return try database.unsafeRead { try $0.transaction("BEGIN DEFERRED TRANSACTION", body) }
         } catch let error as DatabaseError {
             throw Ledger.explained(error, path)
         }
