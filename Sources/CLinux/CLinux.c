@@ -1,5 +1,6 @@
 #include "CLinux.h"
 
+#include <malloc.h>
 #include <spawn.h>
 #include <sys/ioctl.h>
 
@@ -46,4 +47,10 @@ int linux_has_attributes(int directory, const char *path) {
     for (ssize_t place = 0; place < count; place += (ssize_t)strlen(names + place) + 1)
         if (strcmp(names + place, "security.selinux") != 0) return 1;
     return 0;
+}
+
+void linux_share_heaps(void) {
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 512 << 10);
+    mallopt(M_TRIM_THRESHOLD, 512 << 10);
 }

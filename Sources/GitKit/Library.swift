@@ -32,8 +32,8 @@ enum Library {
 
     private static func keepMemorySmall(_ operation: String) throws {
         try check(operation) { shipit_git_set_cache_max_size(8 << 20) }
-        try check(operation) { shipit_git_set_mwindow_size(4 << 20) }
-        try check(operation) { shipit_git_set_mwindow_mapped_limit(32 << 20) }
+        try check(operation) { shipit_git_set_mwindow_size(1 << 20) }
+        try check(operation) { shipit_git_set_mwindow_mapped_limit(8 << 20) }
         try check(operation) { shipit_git_set_mwindow_file_limit(256) }
         try check(operation) { shipit_git_set_pack_max_objects(50_000_000) }
         try check(operation) { shipit_git_set_pack_max_object_size(64 << 20) }

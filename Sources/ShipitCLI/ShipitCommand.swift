@@ -25,8 +25,7 @@ public struct ShipitCommand: AsyncParsableCommand {
                 name: "Set up",
                 subcommands: [
                     InitCommand.self, TemplateCommand.self, AppsCommand.self, RemoveCommand.self, EnvCommand.self,
-                    ValidateCommand.self,
-                    DemoCommand.self,
+                    ValidateCommand.self, DemoCommand.self,
                 ]),
             CommandGroup(
                 name: "See",
@@ -41,6 +40,7 @@ public struct ShipitCommand: AsyncParsableCommand {
                     CancelCommand.self,
                     RetryCommand.self, HoldCommand.self, UnholdCommand.self,
                 ]),
+            CommandGroup(name: "Without an app", subcommands: [DeployLocalCommand.self]),
             CommandGroup(
                 name: "Keep running",
                 subcommands: [
@@ -56,7 +56,7 @@ public struct ShipitCommand: AsyncParsableCommand {
         // A reader that went away must not kill what is under way; writing to it fails and is ignored.
         signal(SIGPIPE, SIG_IGN)
         do {
-            var command = try FollowCommand.parseIfAsked() ?? ShipitCommand.parseAsRoot()
+            var command = try FollowCommand.parseIfAsked() ?? WorkCommand.parseIfAsked() ?? ShipitCommand.parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {

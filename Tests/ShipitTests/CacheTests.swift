@@ -7,6 +7,10 @@ import Testing
 extension Failpoint {
     /// Steps that are reached only where a buildspec has a cache or a policy keeps workspaces.
     static let ofKeeping: Set<Failpoint> = [.cacheTaken, .cacheBeforeSave, .workspaceTaken, .workspaceBeforeKept]
+    /// Steps of `deploy-local`.
+    static let ofInstalling: Set<Failpoint> = [
+        .installStaged, .installJournalled, .installExchanged, .installDone, .installPutBack,
+    ]
 }
 
 extension World {

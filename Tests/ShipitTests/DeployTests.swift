@@ -12,7 +12,7 @@ extension World {
     func hooks(_ extra: [String: String] = [:], timeout: Int = 60, runas: String? = nil) -> [String: String] {
         var files: [String: String] = [:]
         var appspec = "version: 0.0\nos: linux\nhooks:\n"
-        for event in LifecycleEvent.allCases.map(\.rawValue) {
+        for event in LifecycleEvent.ofDeployment.map(\.rawValue) {
             appspec += "  \(event):\n    - location: hooks/\(event)\n      timeout: \(timeout)\n"
             if let runas { appspec += "      runas: \(runas)\n" }
             files["hooks/\(event)"] = """

@@ -5,7 +5,6 @@ import subprocess
 
 from .rows import Failure
 
-SIZE = 4096
 FILES_PER_FOLDER = 100
 PHRASES = [word + after for word in (
     "push", "build", "stage", "live", "revision", "release", "target", "hook", "the", "of", "and", "a")
@@ -15,7 +14,8 @@ PHRASES = [word + after for word in (
 class Source:
     """A repository whose commits are written without a work tree, since git takes long to look through a large one."""
 
-    def __init__(self, scratch, files, extra=None):
+    def __init__(self, scratch, files, extra=None, size=4096):
+        self.size = size
         self.scratch, self.repository = scratch, f"{scratch.folder}/source-{files}.git"
         self.paths = [f"folder-{n // FILES_PER_FOLDER:03}/file-{n:05}.txt" for n in range(files)]
         self.versions = dict.fromkeys(self.paths, 1)
@@ -36,7 +36,7 @@ class Source:
     def content(self, path):
         """Says its version in the first line; no two are alike, and they compress about as well as prose."""
         begin = f"version {self.versions[path]} of {path}\n"
-        return (begin + "".join(random.Random(begin).choices(PHRASES, k=SIZE // 5))).encode()[:SIZE]
+        return (begin + "".join(random.Random(begin).choices(PHRASES, k=self.size // 5))).encode()[:self.size]
 
     def commit(self, paths, extra):
         words = ["git", "-C", self.repository, "fast-import", "--quiet", "--depth=0"]

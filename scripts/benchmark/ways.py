@@ -135,7 +135,7 @@ class Rounds:
         return self
 
     def add(self, other):
-        for name in self.ways:
+        for name in other.ways:
             self.returned[name] += other.returned[name]
             self.live[name] += other.live[name]
         return self

@@ -60,6 +60,9 @@ static inline int linux_link_descriptor(int file, int directory, const char *nam
 /* Begins to write a file to its disk and does not wait. */
 static inline int linux_start_writing(int file) { return sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE); }
 static inline int linux_close_from(unsigned first) { return (int)syscall(SYS_close_range, first, ~0U, 0); }
+/* For programs that live long and have many threads one after the other: they share two heaps instead of having one each,
+   and what was large goes back to the system when it is freed (mallopt(3)). */
+void linux_share_heaps(void);
 /* Swift 6 refuses the global itself. */
 static inline char **linux_environment(void) { return environ; }
 /* What Glibc's module hides of spawn.h, which cannot be included here beside it; actions: posix_spawn_file_actions_t. */
@@ -104,6 +107,7 @@ int linux_has_attributes(int directory, const char *path);
 static const uint64_t LINUX_RESOLVE_BENEATH = RESOLVE_BENEATH;
 static const uint64_t LINUX_RESOLVE_NO_SYMLINKS = RESOLVE_NO_SYMLINKS;
 static const uint64_t LINUX_RESOLVE_NO_MAGICLINKS = RESOLVE_NO_MAGICLINKS;
+static const uint64_t LINUX_RESOLVE_IN_ROOT = RESOLVE_IN_ROOT;
 static const uint64_t LINUX_RESOLVE_NO_XDEV = RESOLVE_NO_XDEV;
 
 #include <sys/eventfd.h>

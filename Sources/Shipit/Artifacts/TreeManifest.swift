@@ -51,7 +51,7 @@ struct TreeManifest {
         let lookup = try TreeLookup(repository, revision)
         for change in changes where change.newKind == nil {
             edits[change.path] = .some(nil)
-            for folder in change.path.foldersAbove where edits[folder] == nil {
+            for folder in change.path.nearestFoldersAbove where edits[folder] == nil {
                 if try lookup.entry(at: folder)?.kind != .directory { edits[folder] = .some(nil) }
             }
         }
@@ -60,7 +60,7 @@ struct TreeManifest {
             guard let kind = change.newKind, let id = change.newID else { continue }
             try PathRules.check(change.path)
             edits[change.path] = TreeEntry(path: change.path, kind: kind, id: id)
-            for folder in change.path.foldersAbove where known.insert(folder).inserted {
+            for folder in change.path.nearestFoldersAbove where known.insert(folder).inserted {
                 // A submodule was a folder too, and is gone when there are files in it.
                 let isGone = edits[folder].map { $0 == nil } ?? false
                 guard try isGone || base.manifest.entry(at: folder)?.kind != .directory,
@@ -136,7 +136,7 @@ struct TreeManifest {
 
 extension [UInt8] {
     /// The folders that a path is in, the nearest first.
-    fileprivate var foldersAbove: [[UInt8]] {
+    fileprivate var nearestFoldersAbove: [[UInt8]] {
         indices.reversed().filter { self[$0] == UInt8(ascii: "/") }.map { Array(self[..<$0]) }
     }
 

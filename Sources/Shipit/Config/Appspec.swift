@@ -5,28 +5,61 @@ public struct Appspec: Hashable, Sendable, Codable {
     public struct FileMapping: Hashable, Sendable, Codable {
         /// Relative to the artifact, "" for all of it.
         public var source: String
-        /// Relative to the release, "" for its root.
+        /// Always a folder. Relative to the root that is installed to, "" for that itself.
         public var destination: String
     }
 
+    /// What becomes of a file that is where another is to be installed, and that no earlier deployment brought.
+    public enum FileExistsBehavior: String, Hashable, Sendable, Codable, CaseIterable {
+        case disallow = "DISALLOW"
+        case overwrite = "OVERWRITE"
+        case retain = "RETAIN"
+    }
+
     public struct Script: Hashable, Sendable, Codable {
+        /// Relative to the artifact.
         public var location: String
         /// In seconds.
         public var timeout: Int = 3600
         public var runas: String?
+        public var sudo = false
+
+        /// The user that it asks for: sudo alone means root.
+        public var wantedUser: String? { runas ?? (sudo ? "root" : nil) }
     }
 
     public var files: [FileMapping] = []
+    /// Nil: as the deployment has it.
+    public var fileExistsBehavior: FileExistsBehavior?
+    public var permissions: [Permission] = []
     public var hooks: [LifecycleEvent: [Script]] = [:]
 
     public init() {}
 
-    /// The release is the artifact itself: there is nothing to map.
+    /// The release is the artifact itself: there is nothing to map, and nothing to change of it.
     public var mapsEverything: Bool {
-        files.isEmpty || files == [FileMapping(source: "", destination: "")]
+        permissions.isEmpty && (files.isEmpty || files == [FileMapping(source: "", destination: "")])
     }
 
-    public static func parse(_ bytes: [UInt8], file: String) throws(Diagnostics) -> (Appspec, [Diagnostic]) {
+    /// A release cannot have what only `deploy-local` installs yet; gives warnings.
+    func checkForReleases(file: String) throws(Diagnostics) -> [Diagnostic] {
+        guard let first = permissions.first else {
+            return LifecycleEvent.ofTraffic.filter { hooks[$0] != nil }.map {
+                Diagnostic(
+                    .warning, file: file, "\($0.rawValue) runs behind a load balancer only and is left out")
+            }
+        }
+        throw Diagnostics([
+            Diagnostic(
+                .error, file: file, line: first.line,
+                "permissions are not supported in releases yet, expected a hook script that sets them")
+        ])
+    }
+
+    /// `customEvents`: names that may stand in `hooks` besides AWS's.
+    public static func parse(
+        _ bytes: [UInt8], file: String, customEvents: Set<String> = []
+    ) throws(Diagnostics) -> (Appspec, [Diagnostic]) {
         let reader = YAMLReader(file: file)
         guard let root = try reader.compose(bytes) else {
             throw Diagnostics([
@@ -34,18 +67,16 @@ public struct Appspec: Hashable, Sendable, Codable {
                     .error, file: file, line: 1, column: 1, "the file is empty, expected at least version and os")
             ])
         }
-        let appspec = Appspec(root, reader)
+        let appspec = Appspec(root, reader, customEvents)
         return (appspec, try reader.finish())
     }
 
-    private init(_ root: Node, _ reader: YAMLReader) {
+    private init(_ root: Node, _ reader: YAMLReader, _ customEvents: Set<String>) {
         let keys = reader.mapping(
-            root, of: "the appspec", keys: ["version", "os", "files", "hooks", "file_exists_behavior"],
-            later: ["permissions"], unknown: .warning)
+            root, of: "the appspec",
+            keys: ["version", "os", "files", "file_exists_behavior", "permissions", "hooks"], unknown: .warning)
         if let node = keys["version"] {
-            if let version = reader.text(node, of: "version"), Double(version) != 0 {
-                reader.error(node, "version \(version) is not valid, expected 0.0")
-            }
+            reader.checkVersion(node)
         } else {
             reader.error(root, "\"version\" is missing, expected version: 0.0")
         }
@@ -57,52 +88,40 @@ public struct Appspec: Hashable, Sendable, Codable {
             reader.error(root, "\"os\" is missing, expected os: linux")
         }
         if let node = keys["files"], !reader.isNull(node) { files = reader.fileMappings(node) }
-        if let node = keys["hooks"], !reader.isNull(node) { hooks = reader.hooks(node) }
-    }
-}
-
-/// AWS's names of the moments in a deployment, in their order (AWS reference 1.7).
-public enum LifecycleEvent: String, Hashable, Sendable, Codable, CaseIterable, CodingKeyRepresentable {
-    case applicationStop = "ApplicationStop"
-    case beforeInstall = "BeforeInstall"
-    case afterInstall = "AfterInstall"
-    case applicationStart = "ApplicationStart"
-    case validateService = "ValidateService"
-
-    /// The name of the server's own hook script: `application-stop`.
-    public var fileName: String {
-        var name = ""
-        for character in rawValue {
-            if character.isUppercase, !name.isEmpty { name += "-" }
-            name += character.lowercased()
+        if let node = keys["file_exists_behavior"], !reader.isNull(node) {
+            fileExistsBehavior = reader.choice(node, of: "file_exists_behavior", FileExistsBehavior.self)
         }
-        return name
+        if let node = keys["permissions"], !reader.isNull(node) { permissions = reader.permissions(node) }
+        if let node = keys["hooks"], !reader.isNull(node) { hooks = reader.hooks(node, customEvents) }
     }
-
-    /// Events that AWS runs only behind a load balancer.
-    static let trafficEvents = [
-        "BeforeBlockTraffic", "AfterBlockTraffic", "BeforeAllowTraffic", "AfterAllowTraffic",
-    ]
 }
 
 extension YAMLReader {
+    /// The agent compares numbers, and a quoted version is none.
+    fileprivate func checkVersion(_ node: Node) {
+        guard let version = text(node, of: "version") else { return }
+        if !isPlain(node) || Double(version) != 0 {
+            let quoted = isPlain(node) ? version : "\"\(version)\""
+            error(node, "version \(quoted) is not valid, expected 0.0")
+        }
+    }
+
     fileprivate func fileMappings(_ node: Node) -> [Appspec.FileMapping] {
         list(node, of: "files").compactMap { entry in
-            let keys = mapping(entry, of: "an entry of files", keys: ["source", "destination"], unknown: .warning)
-            guard let source = keys["source"].flatMap({ inside($0, of: "source") }) else {
-                if keys["source"] == nil { error(entry, "an entry of files has no source") }
-                return nil
-            }
-            guard let destination = keys["destination"].flatMap({ inside($0, of: "destination") }) else {
-                if keys["destination"] == nil { error(entry, "an entry of files has no destination") }
-                return nil
-            }
+            let keys = mapping(
+                entry, of: "an entry of files", keys: ["source", "destination"], unknown: .warning,
+                hints: ["overwrite": "file_exists_behavior: OVERWRITE at the top does it for all files"])
+            if keys["source"] == nil { error(entry, "an entry of files has no source") }
+            if keys["destination"] == nil { error(entry, "an entry of files has no destination") }
+            let source = keys["source"].flatMap { inside($0, of: "source") }
+            let destination = keys["destination"].flatMap { place($0, of: "destination") }
+            guard let source, let destination else { return nil }
             return Appspec.FileMapping(source: source, destination: destination)
         }
     }
 
-    /// A path whose root is the artifact's or the release's root, never above it.
-    private func inside(_ node: Node, of what: String) -> String? {
+    /// A path whose root is the artifact's, never above it.
+    func inside(_ node: Node, of what: String) -> String? {
         guard let path = text(node, of: what) else { return nil }
         let parts = path.split(separator: "/").filter { $0 != "." }
         guard !parts.contains("..") else {
@@ -112,42 +131,12 @@ extension YAMLReader {
         return parts.joined(separator: "/")
     }
 
-    fileprivate func hooks(_ node: Node) -> [LifecycleEvent: [Appspec.Script]] {
-        var hooks: [LifecycleEvent: [Appspec.Script]] = [:]
-        let names = LifecycleEvent.allCases.map(\.rawValue)
-        for (key, name, value) in pairs(node, of: "hooks") ?? [] {
-            if LifecycleEvent.trafficEvents.contains(name) {
-                warn(key, "\(name) runs behind a load balancer only and is left out")
-                continue
-            }
-            guard let event = LifecycleEvent(rawValue: name) else {
-                let meant = suggestion(for: name, among: names).map { ", did you mean \($0)?" }
-                error(
-                    key,
-                    "unknown lifecycle event \(name)\(meant ?? ", expected one of \(names.joined(separator: ", "))")")
-                continue
-            }
-            if isNull(value) { continue }
-            hooks[event] = list(value, of: name).compactMap { script($0, of: name) }
-        }
-        return hooks
-    }
-
-    private func script(_ node: Node, of event: String) -> Appspec.Script? {
-        let keys = mapping(
-            node, of: "a script of \(event)", keys: ["location", "timeout", "runas"], later: ["sudo"], unknown: .warning
-        )
-        guard let place = keys["location"] else {
-            error(node, "a script of \(event) has no location")
+    /// A path on the machine, of which nothing is expanded.
+    func place(_ node: Node, of what: String) -> String? {
+        if let path = text(node, of: what), path == "~" || path.hasPrefix("~/") {
+            error(node, "\(what) is not expanded, so \"\(path)\" would be a folder named ~; write the whole path")
             return nil
         }
-        guard let location = inside(place, of: "location") else { return nil }
-        if location.isEmpty { error(place, "location wants the path of a script") }
-        var script = Appspec.Script(location: location)
-        if let node = keys["timeout"], !isNull(node), let seconds = number(node, of: "timeout", in: 1...86_400) {
-            script.timeout = seconds
-        }
-        if let node = keys["runas"], !isNull(node) { script.runas = text(node, of: "runas") }
-        return script
+        return inside(node, of: what)
     }
 }

@@ -48,9 +48,11 @@ final class YAMLReader {
 
     /// A mapping's entries by key; unknown keys are reported with the key that was probably meant.
     ///
-    /// `later` are keys with a meaning in AWS's format or a later shipit: they are refused by name.
+    /// `later` are keys with a meaning in AWS's format or a later shipit: they are refused by name. `hints`: what to do
+    /// instead of some keys that people write, though nobody reads them.
     func mapping(
-        _ node: Node, of what: String, keys: [String], later: [String] = [], unknown: Diagnostic.Severity = .error
+        _ node: Node, of what: String, keys: [String], later: [String] = [], unknown: Diagnostic.Severity = .error,
+        hints: [String: String] = [:]
     ) -> [String: Node] {
         guard let entries = pairs(node, of: what) else { return [:] }
         var found: [String: Node] = [:]
@@ -59,6 +61,8 @@ final class YAMLReader {
                 found[name] = value
             } else if later.contains(name) {
                 error(key, "\"\(name)\" is not supported yet")
+            } else if let hint = hints[name] {
+                report(unknown, key, "\"\(name)\" has no effect; \(hint)")
             } else {
                 let meant = suggestion(for: name, among: keys).map { ", did you mean \"\($0)\"?" } ?? ""
                 let expected = meant.isEmpty ? ", expected one of \(keys.joined(separator: ", "))" : meant
@@ -115,6 +119,9 @@ final class YAMLReader {
         guard case .scalar(let scalar) = node, scalar.style == .plain || scalar.style == .any else { return false }
         return ["", "~", "null", "Null", "NULL"].contains(scalar.string)
     }
+
+    /// Whether it was written without quotes, so that YAML may take it for a number or a truth.
+    func isPlain(_ node: Node) -> Bool { node.scalar.map { $0.style == .plain || $0.style == .any } ?? false }
 
     func texts(_ node: Node, of what: String) -> [String] {
         list(node, of: what).compactMap { text($0, of: "an entry of \(what)") }

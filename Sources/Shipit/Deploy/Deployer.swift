@@ -99,7 +99,7 @@ struct Deployer: Sendable {
                 appspec: appspec)
             let events: [LifecycleEvent] =
                 plan.kind == .install
-                ? LifecycleEvent.allCases
+                ? LifecycleEvent.ofDeployment
                 : [.applicationStart, .validateService]
             try hooks.check(release, events)
             let stage = Stage(target: target, release: release, previous: try previous(target, hooks), hooks: hooks)

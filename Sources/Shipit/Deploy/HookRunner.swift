@@ -89,7 +89,7 @@ struct HookRunner: Sendable {
                     log.say("\(script.location) is not executable; it is made so in the release")
                     chmod(path, 0o755)
                 }
-                _ = try interpreter(path, script.location)
+                _ = try Self.interpreter(path, script.location)
             }
             if let server = plan.serverHooks[event], access(server, X_OK) != 0 {
                 throw ShipitError(.failure, "the server's hook \(server) is not executable", hint: "chmod +x \(server)")
@@ -98,7 +98,7 @@ struct HookRunner: Sendable {
     }
 
     private func user(_ script: Appspec.Script) throws -> User? {
-        guard let name = script.runas else {
+        guard let name = script.wantedUser else {
             if let runas = plan.runas, geteuid() == 0, User.named(runas) == nil {
                 throw ShipitError(.configuration, "runas names the user \(visibleLine(runas)), who does not exist")
             }
@@ -133,7 +133,7 @@ struct HookRunner: Sendable {
         environment.merge(plan.variables) { $1 }
         environment.merge(variables(call.event, release)) { $1 }
         if !call.isServer, access(call.path, X_OK) != 0 { chmod(call.path, 0o755) }
-        let (program, arguments) = try interpreter(call.path, call.name)
+        let (program, arguments) = try Self.interpreter(call.path, call.name)
         let mark = "\(isPuttingBack ? plan.backMark : plan.mark).\(call.event.rawValue).\(call.number)"
         let command = Command(
             program, arguments, environment: environment, in: FileSystem.isFolder(release.path) ? release.path : target,
@@ -183,7 +183,7 @@ struct HookRunner: Sendable {
     }
 
     /// A script without an interpreter line runs under /bin/sh, as the AWS agent's do.
-    private func interpreter(_ path: String, _ name: String) throws -> (program: String, arguments: [String]) {
+    static func interpreter(_ path: String, _ name: String) throws -> (program: String, arguments: [String]) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw ShipitError(.failure, "could not read the script \(name): \(systemReason(errno))")

@@ -237,7 +237,7 @@ struct ReleaseFolder {
         for name in ["appspec.yml", "appspec.yaml"] {
             guard let bytes = try FileSystem.read("\(bundle)/\(name)", limit: YAMLReader.sizeLimit) else { continue }
             let (appspec, warnings) = try Appspec.parse(bytes, file: name)
-            for warning in warnings { say(warning.description) }
+            for warning in warnings + (try appspec.checkForReleases(file: name)) { say(warning.description) }
             return appspec
         }
         return Appspec()

@@ -105,7 +105,7 @@ struct DeployJob: Sendable {
             file = EnvironmentFile()
         }
         var hooks: [LifecycleEvent: String] = [:]
-        for event in LifecycleEvent.allCases where FileSystem.exists(home.hook(run.app, event)) {
+        for event in LifecycleEvent.ofDeployment where FileSystem.exists(home.hook(run.app, event)) {
             hooks[event] = home.hook(run.app, event)
         }
         let previous = try deployment.previous.flatMap { try installation.ledger.deployment($0) }

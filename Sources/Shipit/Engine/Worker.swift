@@ -1,4 +1,6 @@
 import ArtifactKit
+import CLinux
+import GitKit
 import Glibc
 public import Logging
 public import ServiceLifecycle
@@ -40,7 +42,15 @@ public final class Worker: Service {
         self.installation = installation
         self.stay = stay
         self.logger = logger
+        linux_share_heaps()
         watch = try Watch(installation.home)
+    }
+
+    /// Begins with what takes long and every job needs, beside everything else: libgit2 reads the machine's certificates
+    /// when it starts.
+    public static func warmUp() {
+        // Whoever opens a repository meets the error.
+        Task.detached { await onThread { try? Repository.globalSetUp() } }
     }
 
     /// Works until idle or told to stop; returns at once when another worker is at it and this one need not stay.

@@ -20,30 +20,39 @@ public enum Program {
 
     /// Runs a command to its end and hands its output over as it comes, stdout and stderr in one order.
     ///
-    /// `output` is called on one thread at a time; while it works the program waits, so memory stays flat.
+    /// `output` is called on one thread at a time; while it works the program waits, so memory stays flat. `errors` takes
+    /// standard error away from it, and then nothing is known of the order of both.
     /// Cancelling the task stops the program. Throws only when it could not be started.
     static func run(
         _ command: Command, limit: Duration, streams: Streams = Streams(), cancellation: Cancellation? = nil,
+        errors: (@Sendable (UnsafeRawBufferPointer) -> Void)? = nil,
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void
     ) async throws -> Outcome {
-        let pipe = try Pipe()
+        let pipe = try Pipe(), errorPipe = try errors.map { _ in try Pipe() }
         let stop = try StopSignal()
         cancellation?.raises(stop)
         let configuration = configuration(of: command)
         let began = ContinuousClock.now
         return try await withTaskCancellationHandler {
             try await uncancelled {
-                defer { pipe.closeReadEnd() }
+                defer {
+                    pipe.closeReadEnd()
+                    errorPipe?.closeReadEnd()
+                }
                 do {
                     let watch: @Sendable (pid_t) async -> Supervisor.Report = { pid in
                         await onThread {
-                            Supervisor(
-                                pid: pid, output: pipe.readEnd, stop: stop.descriptor, deadline: .now + limit,
-                                mark: command.mark, sink: output
+                            var outputs = [Supervisor.Output(descriptor: pipe.readEnd, sink: output)]
+                            if let errorPipe, let errors {
+                                outputs.append(Supervisor.Output(descriptor: errorPipe.readEnd, sink: errors))
+                            }
+                            return Supervisor(
+                                pid: pid, outputs: outputs, stop: stop.descriptor, deadline: .now + limit,
+                                mark: command.mark
                             ).watch()
                         }
                     }
-                    let (status, seen) = try await spawn(configuration, streams, pipe, watch)
+                    let (status, seen) = try await spawn(configuration, streams, pipe, errorPipe, watch)
                     return outcome(status, seen, began)
                 } catch let error as SubprocessError {
                     throw ShipitError(.failure, "could not start \(visibleLine(command.program)): \(reason(error))")
@@ -64,7 +73,7 @@ public enum Program {
     }
 
     private static func spawn(
-        _ configuration: Configuration, _ streams: Streams, _ pipe: Pipe,
+        _ configuration: Configuration, _ streams: Streams, _ pipe: Pipe, _ errorPipe: Pipe?,
         _ watch: @Sendable @escaping (pid_t) async -> Supervisor.Report
     ) async throws -> (TerminationStatus, Supervisor.Report) {
         let write = FileDescriptor(rawValue: pipe.writeEnd)
@@ -85,6 +94,14 @@ public enum Program {
             ) { await watch($0.processIdentifier.value) }
             return (result.terminationStatus, result.closureResult)
         default:
+            if let errorPipe {
+                let errors = FileDescriptor(rawValue: errorPipe.writeEnd)
+                let result = try await Subprocess.run(
+                    configuration, input: .none, output: .fileDescriptor(write, closeAfterSpawningProcess: true),
+                    error: .fileDescriptor(errors, closeAfterSpawningProcess: true)
+                ) { await watch($0.processIdentifier.value) }
+                return (result.terminationStatus, result.closureResult)
+            }
             let result = try await Subprocess.run(
                 configuration, input: .none, output: .fileDescriptor(write, closeAfterSpawningProcess: true),
                 error: .combinedWithOutput

@@ -8,24 +8,25 @@ final class Supervisor {
         var outputHeldBy: [Int32] = []
     }
 
+    /// The read end of a pipe that the program writes to, and who gets what comes.
+    struct Output {
+        let descriptor: Int32
+        let sink: (UnsafeRawBufferPointer) -> Void
+    }
+
     private let pid: pid_t
-    private let output: Int32
+    private var outputs: [Output]
     private let stop: Int32
     private let deadline: ContinuousClock.Instant
     private let mark: String?
-    private let sink: (UnsafeRawBufferPointer) -> Void
     private var report = Report()
 
-    init(
-        pid: pid_t, output: Int32, stop: Int32, deadline: ContinuousClock.Instant, mark: String?,
-        sink: @escaping (UnsafeRawBufferPointer) -> Void
-    ) {
+    init(pid: pid_t, outputs: [Output], stop: Int32, deadline: ContinuousClock.Instant, mark: String?) {
         self.pid = pid
-        self.output = output
+        self.outputs = outputs
         self.stop = stop
         self.deadline = deadline
         self.mark = mark
-        self.sink = sink
     }
 
     /// Returns once the program has ended and its output is closed or given up; the caller reaps the program.
@@ -37,10 +38,9 @@ final class Supervisor {
         defer { buffer.deallocate() }
 
         var ended = process < 0
-        var isOpen = true
         var endedAt: ContinuousClock.Instant?
         var killAt: ContinuousClock.Instant?
-        while !ended || isOpen {
+        while !ended || !outputs.isEmpty {
             let now = ContinuousClock.now
             if ended, endedAt == nil { endedAt = now }
             if report.stopped == nil, !ended, now >= deadline {
@@ -52,24 +52,25 @@ final class Supervisor {
                 kill()
                 killAt = nil
             }
-            if let endedAt, isOpen, let patience = outputPatience(now, since: endedAt), patience <= .zero {
-                if report.stopped == nil { report.outputHeldBy = ProcessSweep.holders(of: output) }
+            if let endedAt, !outputs.isEmpty, let patience = outputPatience(now, since: endedAt), patience <= .zero {
+                if report.stopped == nil { report.outputHeldBy = holders() }
                 break
             }
             var polls = [
-                pollfd(fd: isOpen ? output : -1, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: ended ? -1 : process, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: report.stopped == nil ? stop : -1, events: Int16(POLLIN), revents: 0),
             ]
-            let count = poll(&polls, 3, wait(now, ended ? nil : deadline, killAt, endedAt))
+            polls += outputs.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
+            let count = poll(&polls, nfds_t(polls.count), wait(now, ended ? nil : deadline, killAt, endedAt))
             if count < 0 { continue }
-            if polls[0].revents != 0 {
-                let count = read(output, buffer.baseAddress, buffer.count)
-                if count > 0 { sink(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
-                if count == 0 || (count < 0 && errno != EINTR && errno != EAGAIN) { isOpen = false }
-            }
-            if polls[1].revents != 0 { ended = true }
-            if polls[2].revents != 0, report.stopped == nil {
+            outputs = zip(outputs, polls.dropFirst(2)).filter { output, poll in
+                guard poll.revents != 0 else { return true }
+                let count = read(output.descriptor, buffer.baseAddress, buffer.count)
+                if count > 0 { output.sink(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
+                return count > 0 || count < 0 && (errno == EINTR || errno == EAGAIN)
+            }.map(\.0)
+            if polls[0].revents != 0 { ended = true }
+            if polls[1].revents != 0, report.stopped == nil {
                 report.stopped = .cancelled
                 if ended { continue }
                 terminate()
@@ -78,6 +79,10 @@ final class Supervisor {
         }
         if report.stopped != nil { kill() }
         return report
+    }
+
+    private func holders() -> [Int32] {
+        Set(outputs.flatMap { ProcessSweep.holders(of: $0.descriptor) }).sorted()
     }
 
     private func outputPatience(_ now: ContinuousClock.Instant, since endedAt: ContinuousClock.Instant) -> Duration? {

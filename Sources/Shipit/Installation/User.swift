@@ -46,3 +46,17 @@ public struct User: Hashable, Sendable {
         return named(by: getuid())?.name ?? "uid \(getuid())"
     }
 }
+
+/// A group of this machine.
+struct Group: Hashable, Sendable {
+    let name: String
+    let gid: UInt32
+
+    static func named(_ name: String) -> Group? {
+        var entry = group()
+        var buffer = [CChar](repeating: 0, count: 64 << 10)
+        var found: UnsafeMutablePointer<group>?
+        guard getgrnam_r(name, &entry, &buffer, buffer.count, &found) == 0, found != nil else { return nil }
+        return Group(name: name, gid: entry.gr_gid)
+    }
+}

@@ -12,9 +12,10 @@ public struct WorkerRecord: Hashable, Sendable {
 }
 
 extension Ledger {
-    /// Announces a worker; the caller holds the worker lock, so every other one is gone.
+    /// Announces a worker; the caller holds the worker lock, so every other one is gone. No worker outlives a power cut,
+    /// and what it takes is synced after this.
     public func registerWorker(pid: Int32, startTicks: Int64, boot: String, beat: Int64) throws -> Int64 {
-        try write { db in
+        try write(.withTheNext) { db in
             let values: StatementArguments = [pid, startTicks, boot, beat, Timestamp.now]
             try db.execute(
                 cached: "INSERT INTO worker (pid, start_ticks, boot, beat, started_at) VALUES (?, ?, ?, ?, ?)",

@@ -38,6 +38,9 @@ public struct Timestamp: Hashable, Sendable, Codable, Comparable {
             + "\(padded(parts.hour, 2)):\(padded(parts.minute, 2))"
     }
 
+    /// Local date and time to the second, for logs that last.
+    var localSeconds: String { "\(local):\(padded(broken(localtime_r).second, 2))" }
+
     /// Local time of day to the second, for lines that follow one another.
     public var clock: String {
         let parts = broken(localtime_r)

@@ -93,6 +93,11 @@ public struct Validation: Hashable, Sendable {
             guard let appspec = judge(name, { () throws(Diagnostics) in try Appspec.parse(bytes, file: name) }) else {
                 break
             }
+            do throws(Diagnostics) {
+                diagnostics += try appspec.checkForReleases(file: name)
+            } catch {
+                diagnostics += error.all
+            }
             // What a build makes cannot be known before it; without one the artifact is the tree.
             let isBuilt = files.contains(buildspec)
             try judge(appspec, name, String(decoding: bytes, as: UTF8.self), tree, isBuilt: isBuilt, isOnDisk: isOnDisk)
@@ -111,7 +116,7 @@ public struct Validation: Hashable, Sendable {
             let message = "the source \(visibleLine(mapping.source)) is not there\(unless)"
             diagnostics.append(Diagnostic(absent, file: file, line: Self.line(of: mapping.source, in: text), message))
         }
-        for event in LifecycleEvent.allCases {
+        for event in LifecycleEvent.ofDeployment {
             for script in appspec.hooks[event] ?? [] {
                 let line = Self.line(of: script.location, in: text)
                 let shown = "\(event.rawValue): the script \(visibleLine(script.location))"

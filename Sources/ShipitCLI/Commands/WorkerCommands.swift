@@ -35,7 +35,14 @@ struct WorkCommand: AsyncParsableCommand {
     @Flag(name: .long, help: .hidden) var detached = false
     @OptionGroup var options: Options
 
+    /// The words of the hook, which somebody's push waits for: looking through all commands takes a while.
+    static func parseIfAsked() throws -> (any ParsableCommand)? {
+        guard CommandLine.arguments.dropFirst() == ["work", "--detached"] else { return nil }
+        return try WorkCommand.parseAsRoot(["--detached"])
+    }
+
     func run() async throws {
+        Worker.warmUp()
         let installation = try options.installation()
         let file = detached ? installation.home.workerLog : nil
         let logger = Logger(label: "shipit") { _ in OperatorLog(file: file) }
