@@ -1,5 +1,4 @@
 import CLibarchive
-import CLinux
 import Glibc
 
 /// Unpacks archives that others made: tar, tar with gzip, zip. Believes nothing that they say, and never leaves the folder.
@@ -185,8 +184,7 @@ private struct Unpacking {
     private func finish(_ file: Descriptor, _ header: Header) {
         if let owner = header.owner { fchown(file.number, owner.user, owner.group) }
         fchmod(file.number, header.mode & 0o7777)
-        var times = [timespec(tv_sec: header.seconds, tv_nsec: 0), timespec(tv_sec: header.seconds, tv_nsec: 0)]
-        futimens(file.number, &times)
+        file.setTimes(seconds: Int64(header.seconds))
     }
 
     func finishFolders() throws {

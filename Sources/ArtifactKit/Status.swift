@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// What the file system says about one file, folder, link or other thing; a link is not followed.
@@ -25,23 +26,17 @@ public struct Status: Hashable, Sendable {
 
 extension Status {
     init(_ status: stat) {
+        var status = status
         kind = Kind(mode: status.st_mode)
         mode = UInt16(truncatingIfNeeded: status.st_mode & 0o7777)
         size = Int64(status.st_size)
         inode = UInt64(status.st_ino)
         device = UInt64(status.st_dev)
-        modified = Self.nanoseconds(status.st_mtim)
-        changed = Self.nanoseconds(status.st_ctim)
+        modified = linux_modified(&status)
+        changed = linux_changed(&status)
         owner = status.st_uid
         group = status.st_gid
         links = UInt64(status.st_nlink)
-    }
-
-    /// Anyone may set a time that has no nanoseconds in 64 bits; then it is the nearest that has.
-    private static func nanoseconds(_ time: timespec) -> Int64 {
-        let (seconds, overflow) = Int64(time.tv_sec).multipliedReportingOverflow(by: 1_000_000_000)
-        let (sum, overflowToo) = seconds.addingReportingOverflow(Int64(time.tv_nsec))
-        return overflow || overflowToo ? (time.tv_sec < 0 ? .min : .max) : sum
     }
 }
 

@@ -101,6 +101,24 @@ static inline int linux_copy_times(int from, int to) {
     return futimens(to, times);
 }
 
+/* Times in nanoseconds since 1970. Anyone may set a time that has none in 64 bits; then it is the nearest that has.
+   In C, because Swift's timespec has another defining module in a static build. */
+static inline int64_t linux_nanoseconds_of(struct timespec time) {
+    int64_t sum;
+    if (__builtin_mul_overflow((int64_t)time.tv_sec, (int64_t)1000000000, &sum) ||
+        __builtin_add_overflow(sum, (int64_t)time.tv_nsec, &sum))
+        return time.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+    return sum;
+}
+static inline int64_t linux_modified(const struct stat *status) { return linux_nanoseconds_of(status->st_mtim); }
+static inline int64_t linux_changed(const struct stat *status) { return linux_nanoseconds_of(status->st_ctim); }
+
+/* When a file was last read and written, in seconds since 1970. */
+static inline int linux_set_times(int file, int64_t seconds) {
+    struct timespec times[2] = {{.tv_sec = seconds}, {.tv_sec = seconds}};
+    return futimens(file, times);
+}
+
 /* Whether something below a folder has extended attributes or access control lists, SELinux's label aside. */
 int linux_has_attributes(int directory, const char *path);
 
