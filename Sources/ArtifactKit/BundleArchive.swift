@@ -4,7 +4,7 @@ import Glibc
 /// Unpacks archives that others made: tar, tar with gzip, zip. Believes nothing that they say, and never leaves the folder.
 public enum BundleArchive {
     public enum Format: Hashable, Sendable {
-        /// With any compression that libarchive knows, as tar(1) has it.
+        /// With any usual compression, as tar(1) has it.
         case tar
         case tgz
         case zip
@@ -14,18 +14,35 @@ public enum BundleArchive {
 
     /// Modes, times, links and, for root, owners are those of the archive; a name that comes again replaces what was there.
     ///
-    /// `folder` should be empty, and is of no use when this throws.
-    public static func unpack(_ path: String, _ format: Format, into folder: Directory) throws {
+    /// `folder` should be empty, and is of no use when this throws. `check` is asked between entries whether to go on.
+    public static func unpack(
+        _ path: String, _ format: Format, into folder: Directory, check: () throws -> Void = {}
+    ) throws {
+        // Without it libarchive knows no letters but those of ASCII, and zip names are UTF-8.
+        let locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nil)
+        let former = locale.map { uselocale($0) }
+        defer {
+            if let former { uselocale(former) }
+            if let locale { freelocale(locale) }
+        }
         guard let archive = archive_read_new() else {
             throw ArtifactError(errno: ENOMEM, what: "unpack", path: visible(Array(path.utf8)))
         }
         defer { archive_read_free(archive) }
-        var unpacking = Unpacking(archive: archive, folder: folder, path: visible(Array(path.utf8)))
+        // unzip(1) gives nobody's files away.
+        var unpacking = Unpacking(
+            archive: archive, folder: folder, path: visible(Array(path.utf8)),
+            keepsOwners: geteuid() == 0 && format != .zip)
         switch format {
         case .tar:
             try unpacking.check(archive_read_support_format_tar(archive))
-            // ARCHIVE_WARN: through a program, when the library lacks it.
-            archive_read_support_filter_all(archive)
+            // Those that need no other program.
+            for support in [
+                archive_read_support_filter_gzip, archive_read_support_filter_bzip2, archive_read_support_filter_xz,
+                archive_read_support_filter_zstd, archive_read_support_filter_compress,
+            ] {
+                try unpacking.check(support(archive))
+            }
         case .tgz:
             try unpacking.check(archive_read_support_format_tar(archive))
             try unpacking.check(archive_read_support_filter_gzip(archive))
@@ -38,6 +55,7 @@ public enum BundleArchive {
             let result = archive_read_next_header(archive, &header)
             if result == ARCHIVE_EOF { break }
             try unpacking.check(result)
+            try check()
             count += 1
             guard count <= mostEntries, let header else { throw unpacking.damage("more than \(mostEntries) entries") }
             if format == .tgz, archive_filter_code(archive, 0) != ARCHIVE_FILTER_GZIP {
@@ -53,6 +71,7 @@ private struct Unpacking {
     let archive: OpaquePointer
     let folder: Directory
     let path: String
+    let keepsOwners: Bool
     /// Closed folders must be written to until all is there.
     private var folders: [(path: [UInt8], header: Header)] = []
 
@@ -62,7 +81,8 @@ private struct Unpacking {
         let owner: Owner?
     }
 
-    init(archive: OpaquePointer, folder: Directory, path: String) {
+    init(archive: OpaquePointer, folder: Directory, path: String, keepsOwners: Bool) {
+        self.keepsOwners = keepsOwners
         self.archive = archive
         self.folder = folder
         self.path = path
@@ -126,7 +146,7 @@ private struct Unpacking {
 
     private func header(of entry: OpaquePointer) -> Header {
         var owner: Owner?
-        if geteuid() == 0 {
+        if keepsOwners {
             let user = archive_entry_uname(entry).flatMap { getpwnam($0) }?.pointee.pw_uid
             let group = archive_entry_gname(entry).flatMap { getgrnam($0) }?.pointee.gr_gid
             owner = Owner(
@@ -172,7 +192,14 @@ private struct Unpacking {
         var offset: Int64 = 0
         while true {
             let result = archive_read_data_block(archive, &data, &size, &offset)
-            if result == ARCHIVE_EOF { return }
+            if result == ARCHIVE_EOF {
+                // A hole at the end has no data.
+                let end = lseek(file.number, 0, SEEK_END)
+                if offset > Int64(end), ftruncate(file.number, off_t(offset)) != 0 {
+                    throw SystemFailure(number: errno)
+                }
+                return
+            }
             guard result == ARCHIVE_OK || result == ARCHIVE_WARN else { throw SystemFailure(number: EILSEQ) }
             // Holes are left out.
             guard lseek(file.number, off_t(offset), SEEK_SET) >= 0 else { throw SystemFailure(number: errno) }
@@ -182,8 +209,10 @@ private struct Unpacking {
 
     /// The mode last, since a change of the owner takes set-user-id away.
     private func finish(_ file: Descriptor, _ header: Header) {
-        if let owner = header.owner { fchown(file.number, owner.user, owner.group) }
-        fchmod(file.number, header.mode & 0o7777)
+        var mode = header.mode & 0o7777
+        // Set-user-id of somebody else than the owner is a gift to everybody.
+        if let owner = header.owner, fchown(file.number, owner.user, owner.group) != 0 { mode &= 0o777 }
+        fchmod(file.number, mode)
         file.setTimes(seconds: Int64(header.seconds))
     }
 

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Whether a tree is still what its index says, by looking at each entry and reading none.

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Creates and removes entries below a directory, through folders that it opened itself.

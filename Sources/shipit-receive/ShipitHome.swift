@@ -21,7 +21,7 @@ struct ShipitHome {
     var isWatched: Bool { access(path + "/systemd", F_OK) == 0 }
 
     var ownerName: String {
-        Account(of: owner).map { String(decoding: $0.name, as: UTF8.self) } ?? "\(owner)"
+        Account(of: owner).map { String(decoding: $0.name, as: UTF8.self) } ?? "number \(owner)"
     }
 
     /// Held by a worker for as long as it works, and by us only to see whether one does.

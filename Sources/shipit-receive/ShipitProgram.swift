@@ -39,7 +39,7 @@ struct ShipitProgram {
     }
 
     private static var userHome: [UInt8] {
-        let home = Account(of: geteuid())?.home ?? Variable.value("HOME") ?? []
+        let home = Account(of: geteuid())?.home ?? []
         return home.first == UInt8(ascii: "/") ? home : [UInt8(ascii: "/")]
     }
 }

@@ -286,6 +286,84 @@ extension LocalRequest {
         #expect(ground.page == nil)
     }
 
+    @Test func `a revision with a custom event does not stand in the way of the next one without`() throws {
+        let ground = try Ground()
+        try ground.makeBundle("one", events: ["ApplicationStart", "CustomEvent"])
+        #expect(try ground.deploy("-l", "bundle", "-e", "ApplicationStart,CustomEvent").status == 0)
+        try ground.makeBundle("two", events: ["ApplicationStart"])
+        let next = try ground.deploy("-l", "bundle")
+        #expect(next.status == 0 && ground.page == "two", "\(next)")
+    }
+
+    @Test func `a script that is missing later is said before anything is installed`() throws {
+        let ground = try Ground()
+        try ground.makeBundle("one", events: ["BeforeInstall", "AfterInstall"])
+        unlink("\(ground.bundle)/scripts/AfterInstall")
+        let result = try ground.deploy("-l", "bundle")
+        #expect(
+            result.status == 1 && result.output.contains("AfterInstall: scripts/AfterInstall is not in the revision"))
+        #expect(ground.page == nil)
+    }
+
+    @Test func `a script may be a link inside the revision, and not one out of it`() throws {
+        let ground = try Ground()
+        try ground.makeBundle("one", events: ["ApplicationStart"])
+        rename("\(ground.bundle)/scripts/ApplicationStart", "\(ground.bundle)/common.sh")
+        symlink("../common.sh", "\(ground.bundle)/scripts/ApplicationStart")
+        #expect(try ground.deploy("-l", "bundle").status == 0)
+        #expect(ground.calls == ["one ApplicationStart LocalFleet"])
+        rename("\(ground.bundle)/common.sh", "\(ground.path)/outside.sh")
+        unlink("\(ground.bundle)/scripts/ApplicationStart")
+        symlink("\(ground.path)/outside.sh", "\(ground.bundle)/scripts/ApplicationStart")
+        #expect(try ground.deploy("-l", "bundle").status == 1)
+        #expect(ground.calls.count == 1)
+    }
+
+    @Test func `a server of one script survives another that is stopped`() throws {
+        let ground = try Ground()
+        try ground.makeBundle("one", events: ["ApplicationStart"])
+        try ground.write(
+            """
+            version: 0.0
+            os: linux
+            hooks:
+              ApplicationStart:
+                - location: serve
+                - {location: hang, timeout: 1}
+            """, "\(ground.bundle)/appspec.yml")
+        try ground.write(
+            "#!/bin/sh\nsetsid sleep 60 </dev/null >/dev/null 2>&1 &\necho $! >\(ground.path)/pid\n",
+            "\(ground.bundle)/serve", mode: 0o755)
+        try ground.write("#!/bin/sh\nsleep 60\n", "\(ground.bundle)/hang", mode: 0o755)
+        let result = try ground.deploy("-l", "bundle")
+        #expect(result.status == 1 && result.output.contains("hang took longer than 1 seconds"), "\(result)")
+        let text = String(decoding: FileManager.default.contents(atPath: "\(ground.path)/pid") ?? Data(), as: UTF8.self)
+        let pid = try #require(Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+        #expect(kill(pid, SIGKILL) == 0)
+    }
+
+    @Test func `deployments that failed do not keep more than may stay`() throws {
+        let ground = try Ground()
+        try ground.makeBundle("one", events: [])
+        #expect(try ground.deploy("-l", "bundle").status == 0)
+        let live = ground.names(ground.group)
+        try ground.makeBundle("two", events: ["BeforeInstall"])
+        try ground.write("#!/bin/sh\nexit 1\n", "\(ground.bundle)/scripts/BeforeInstall", mode: 0o755)
+        for _ in 1...4 { #expect(try ground.deploy("-l", "bundle").status == 1) }
+        let left = ground.names(ground.group)
+        #expect(left.count == 3 && left.contains(live[0]))
+    }
+
+    @Test func `names in a zip may have any letters`() throws {
+        let ground = try Ground()
+        try ground.makeBundle("one", events: [])
+        try ground.write("é", "\(ground.bundle)/html/Größe.txt")
+        let script = "import sys, shutil; shutil.make_archive('b', 'zip', sys.argv[1])"
+        try ground.pack("/usr/bin/python3", "-c", script, ground.bundle)
+        let result = try ground.deploy("-l", "b.zip", "-t", "zip")
+        #expect(result.status == 0 && ground.tree().contains("www/Größe.txt 644 é"), "\(result) \(ground.tree())")
+    }
+
     @Test(arguments: [Failpoint.installStaged, .installJournalled, .installExchanged, .installDone])
     func `an installation that is killed leaves the old files or the new ones`(failpoint: Failpoint) throws {
         let ground = try Ground()
@@ -305,6 +383,19 @@ extension LocalRequest {
             ground.names("\(ground.agent)/deployment-instructions").allSatisfy {
                 !$0.contains("journal") && !$0.contains("former")
             })
+    }
+
+    @Test func `putting back that is itself killed is done again`() throws {
+        let ground = try Ground()
+        try ground.makeBundle("one", events: [])
+        #expect(try ground.deploy("-l", "bundle").status == 0)
+        let before = ground.tree()
+        try ground.makeBundle("two", events: [])
+        #expect(try ground.deploy("-l", "bundle", failing: "install-exchanged:kill").status == 128)
+        #expect(ground.tree() != before)
+        #expect(try ground.deploy("-l", "bundle", failing: "install-put-back:kill").status == 128)
+        #expect(try ground.deploy("-l", "bundle", "-e", "OtherEvent").status == 1)
+        #expect(ground.tree() == before)
     }
 
     @Test(arguments: [Failpoint.installStaged, .installJournalled, .installExchanged])

@@ -13,7 +13,7 @@ from .watch import Memory, timed, wait_until_quiet
 def large_file(bench):
     """One push of a large file; git keeps it loose or in a pack, by how many objects a push may unpack."""
     with Scratch(bench.shipit) as scratch:
-        size = bench.rounds(1024, 128) << 20
+        size = bench.rounds(512, 128) << 20
         source = large_source(scratch, size)
         for form, limit in (("packed", "1"), ("loose", "100")):
             home = scratch.home(form)

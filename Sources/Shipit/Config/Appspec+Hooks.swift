@@ -1,7 +1,7 @@
 import Yams
 
 extension YAMLReader {
-    func hooks(_ node: Node, _ customEvents: Set<String>) -> [LifecycleEvent: [Appspec.Script]] {
+    func hooks(_ node: Node, _ customEvents: Set<String>?) -> [LifecycleEvent: [Appspec.Script]] {
         var hooks: [LifecycleEvent: [Appspec.Script]] = [:]
         let names = (LifecycleEvent.ofDeployment + LifecycleEvent.ofTraffic).map(\.rawValue)
         for (key, name, value) in pairs(node, of: "hooks") ?? [] {
@@ -10,7 +10,7 @@ extension YAMLReader {
                 warn(key, "scripts at \(name) are never run, as that is the deployment's own part")
                 continue
             }
-            guard names.contains(name) || customEvents.contains(name) else {
+            guard names.contains(name) || customEvents?.contains(name) ?? true else {
                 let meant = suggestion(for: name, among: names).map { ", did you mean \($0)?" }
                 error(
                     key,

@@ -56,9 +56,9 @@ public struct Appspec: Hashable, Sendable, Codable {
         ])
     }
 
-    /// `customEvents`: names that may stand in `hooks` besides AWS's.
+    /// `customEvents`: names that may stand in `hooks` besides AWS's; nil for any.
     public static func parse(
-        _ bytes: [UInt8], file: String, customEvents: Set<String> = []
+        _ bytes: [UInt8], file: String, customEvents: Set<String>? = []
     ) throws(Diagnostics) -> (Appspec, [Diagnostic]) {
         let reader = YAMLReader(file: file)
         guard let root = try reader.compose(bytes) else {
@@ -71,7 +71,7 @@ public struct Appspec: Hashable, Sendable, Codable {
         return (appspec, try reader.finish())
     }
 
-    private init(_ root: Node, _ reader: YAMLReader, _ customEvents: Set<String>) {
+    private init(_ root: Node, _ reader: YAMLReader, _ customEvents: Set<String>?) {
         let keys = reader.mapping(
             root, of: "the appspec",
             keys: ["version", "os", "files", "file_exists_behavior", "permissions", "hooks"], unknown: .warning)
@@ -123,6 +123,10 @@ extension YAMLReader {
     /// A path whose root is the artifact's, never above it.
     func inside(_ node: Node, of what: String) -> String? {
         guard let path = text(node, of: what) else { return nil }
+        guard !path.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else {
+            error(node, "\(what) has a control character such as a line end in it")
+            return nil
+        }
         let parts = path.split(separator: "/").filter { $0 != "." }
         guard !parts.contains("..") else {
             error(node, "\(what) must not climb with .., found \"\(path)\"")

@@ -38,7 +38,7 @@ final class Intaking {
     /// Takes in what can be taken in now.
     func takeInSpool() throws {
         var pending: [(id: String, push: Push, uid: UInt32)] = []
-        for id in try SpoolFile.list(in: installation.home.spool) {
+        for id in try SpoolFile.list(in: installation.home.spool) where !takenIn.contains(id) {
             do {
                 let (push, uid) = try SpoolFile.read(id, in: installation.home.spool)
                 pending.append((id, push, uid))
@@ -70,12 +70,19 @@ final class Intaking {
         if let trouble { throw trouble }
     }
 
-    /// A spool file that is met again, because this came too late or failed, is known by its name and not taken in twice.
+    /// What cannot be removed now is tried again in each round; the ledger knows it by its name, and nobody takes it in twice.
     func removeTakenIn() throws {
-        while let id = takenIn.first {
-            try SpoolFile.remove(id, in: installation.home.spool)
-            takenIn.removeFirst()
+        var trouble: (any Error)?
+        takenIn = takenIn.filter { id in
+            do {
+                try SpoolFile.remove(id, in: installation.home.spool)
+                return false
+            } catch {
+                trouble = error
+                return true
+            }
         }
+        if let trouble { throw trouble }
     }
 
     /// The first push whose old values are what is known; else the oldest whose patience is over.

@@ -34,8 +34,6 @@ struct Retention: Sendable {
             guard let lock = try TargetLock(taking: path) else { continue }
             defer { withExtendedLifetime(lock) {} }
             let root = try Directory(path: path)
-            // What an earlier round left there, should the preparations that remove it be cut short again and again.
-            try Trash.empty(in: try root.open(Array(".shipit".utf8)))
             for name in try surplus(app, environment, in: root, path) {
                 try Failpoint.retentionBeforeRemove.reach()
                 do {
@@ -46,6 +44,14 @@ struct Retention: Sendable {
                 } catch {
                     say("\(path)/releases/\(name) could not be removed: \(error)")
                 }
+            }
+            // The preparation removes it, unless it is cut short again and again.
+            let own = try root.open(Array(".shipit".utf8))
+            guard try Trash.count(in: own) > Trash.most else { continue }
+            do {
+                try Trash.empty(in: own)
+            } catch {
+                say("\(path)/.shipit: something could not be removed: \(error)")
             }
         }
     }

@@ -46,13 +46,6 @@ public final class Worker: Service {
         watch = try Watch(installation.home)
     }
 
-    /// Begins with what takes long and every job needs, beside everything else: libgit2 reads the machine's certificates
-    /// when it starts.
-    public static func warmUp() {
-        // Whoever opens a repository meets the error.
-        Task.detached { await onThread { try? Repository.globalSetUp() } }
-    }
-
     /// Works until idle or told to stop; returns at once when another worker is at it and this one need not stay.
     public func run() async throws {
         try await withGracefulShutdownHandler {
@@ -103,6 +96,7 @@ public final class Worker: Service {
     // MARK: Working
 
     private func work(holding lock: consuming WorkerLock) async throws {
+        warmUp()
         // A worker takes its row away when it ends in order.
         let followsDeath = try installation.ledger.lastWorker() != nil
         let id = try installation.ledger.registerWorker(
@@ -170,6 +164,13 @@ public final class Worker: Service {
         _ = consume lock
     }
 
+    /// Begins with what takes long and every job needs, beside everything else: libgit2 reads the machine's certificates
+    /// when it starts.
+    private func warmUp() {
+        // Whoever opens a repository meets the error.
+        Task.detached { await onThread { try? Repository.globalSetUp() } }
+    }
+
     /// Says that this worker lives, until the task is cancelled.
     private func beat(_ id: Int64) async {
         while !Task.isCancelled {
@@ -201,17 +202,31 @@ public final class Worker: Service {
         let now = ContinuousClock.now
         // What cannot be taken in now must not hold up what was taken in before.
         let intake = Result { try intaking.takeInSpool() }
+        let rest = Result { try compareAndStart(id, intaking, &rhythm, now, start: start) }
+        // Nobody waits for that.
+        let removal = Result { try intaking.removeTakenIn() }
+        try intake.get()
+        try rest.get()
+        try removal.get()
+    }
+
+    private func compareAndStart(
+        _ id: Int64, _ intaking: Intaking, _ rhythm: inout Rhythm, _ now: ContinuousClock.Instant,
+        start: (Job, Deployment?) -> Void
+    ) throws {
         let due = rhythm.lastComparison.map { now - $0 >= (intaking.isWaiting ? .seconds(1) : .seconds(30)) } ?? true
         if due {
             try intaking.compare()
             rhythm.lastComparison = now
         }
+        var moment = Timestamp.now
         var agenda = try installation.ledger.agenda()
-        if agenda.hasHoldThatIsOver(at: .now) {
+        if agenda.hasHoldThatIsOver(at: moment) {
             try installation.ledger.liftHoldsThatAreOver()
+            moment = .now
             agenda = try installation.ledger.agenda()
         }
-        rhythm.nextHold = agenda.nextHold(after: .now)
+        rhythm.nextHold = agenda.nextHold(after: moment)
         for job in agenda.cancelled { running.withLock { $0[job]?.cancellation }?.cancel() }
         let tidying = running.withLock { $0.values.map(\.job) }
         for job in Schedule().next(agenda.open, tidying: tidying) where running.withLock({ $0[job.id] }) == nil {
@@ -224,9 +239,6 @@ public final class Worker: Service {
             }
             if let taken = try installation.ledger.take(job, worker: id) { start(taken.job, taken.deployment) }
         }
-        // Nobody waits for that.
-        try intaking.removeTakenIn()
-        try intake.get()
     }
 
     private func start(

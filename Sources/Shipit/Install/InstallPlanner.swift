@@ -18,6 +18,8 @@ struct InstallPlanner {
     private var removed: Set<[UInt8]> = []
     private var plannedFolders: Set<[UInt8]> = []
     private var plannedFiles: [[UInt8]: Int] = [:]
+    /// Where they really come to be.
+    private var places: Set<[UInt8]> = []
 
     init(
         _ appspec: Appspec, _ file: String, from bundle: InstallRoot, to root: InstallRoot,
@@ -119,10 +121,10 @@ struct InstallPlanner {
             let hint = mapping.source.contains("*") ? "; names with * are not expanded" : ""
             return problem("the source \(shown) is not in the revision\(hint)")
         }
-        if status.st_mode & S_IFMT == S_IFDIR {
-            try addFolder(source, to: destination, inside: [])
-        } else {
-            try addFile(source, to: destination)
+        switch status.st_mode & S_IFMT {
+        case S_IFDIR: try addFolder(source, to: destination, inside: [])
+        case S_IFREG: try addFile(source, to: destination)
+        default: problem("\(bundle.shown(source)) is neither a file, a folder nor a link")
         }
     }
 
@@ -209,6 +211,9 @@ struct InstallPlanner {
                 }
             }
         }
+        guard !plannedFolders.contains(place), places.insert(place).inserted else {
+            return problem("two things are to be installed as \(root.shown(place))")
+        }
         plannedFiles[destination] = plan.copies.count
         plan.copies.append(
             InstallPlan.Copy(
@@ -221,7 +226,6 @@ struct InstallPlanner {
     private mutating func addPermissions() throws {
         var changed: Set<[UInt8]> = []
         for permission in appspec.permissions {
-            guard isPossible(permission) else { continue }
             let object = Array(permission.object.utf8)
             var matched: [(path: [UInt8], isFolder: Bool)] = []
             if let number = plannedFiles[object] {
@@ -251,6 +255,8 @@ struct InstallPlanner {
             if matched.isEmpty {
                 plan.remarks.append("permissions of \(root.shown(object)): nothing that is installed matches")
             }
+            // Who or what is missing matters to what it is needed for.
+            guard matched.isEmpty || isPossible(permission) else { continue }
             for (path, isFolder) in matched {
                 guard changed.insert(path).inserted else {
                     problem("the permissions of \(root.shown(path)) are given more than once", line: permission.line)

@@ -44,10 +44,18 @@ final class InstallRoot {
         return status
     }
 
-    /// Where links on the way lead, as a path inside; the last name stays what it is. `above` must be there.
+    /// A link that leads to a folder is one.
     func isFolder(_ relative: [UInt8]) throws -> Bool {
         if relative.isEmpty { return true }
         return try status(relative, following: true).map { $0.st_mode & S_IFMT == S_IFDIR } ?? false
+    }
+
+    /// Where a file really is, all links followed; nil when there is no regular file inside.
+    func realFile(_ relative: [UInt8]) throws -> String? {
+        guard try status(relative, following: true).map({ $0.st_mode & S_IFMT == S_IFREG }) ?? false else { return nil }
+        let file = try openFile(relative, O_PATH, what: "look at")
+        defer { close(file) }
+        return FileSystem.realPath("/proc/self/fd/\(file)")
     }
 
     /// Hands over the open folder that has the last name of a path, and that name.

@@ -48,7 +48,10 @@ public final class LocalDeployment: Sendable {
     /// Returns when every event has come to its end; throws at the first that did not.
     public func run() async throws {
         try request.check()
-        guard !request.group.isEmpty, !request.group.contains("/"), !request.group.hasPrefix(".") else {
+        let taken = ["deployment-instructions", "deployment-logs", "ongoing-deployment"]
+        guard !request.group.isEmpty, !request.group.contains("/"), !request.group.hasPrefix("."),
+            !taken.contains(request.group), !request.group.utf8.contains(where: { $0 < 0x20 })
+        else {
             throw ShipitError(.usage, "the deployment group wants a plain name")
         }
         for path in [instructions, "\(configuration.root)/deployment-logs", groupFolder] {
@@ -56,8 +59,9 @@ public final class LocalDeployment: Sendable {
         }
         let lock = try FileLock("\(instructions)/.\(request.group).lock", busy: "another deployment of this group runs")
         defer { withExtendedLifetime(lock) {} }
-        try InstallTransaction.recover(
+        let remarks = try InstallTransaction.recover(
             in: try Directory(path: instructions), of: request.group, at: try InstallRoot("/"))
+        for remark in remarks { say("warning: \(remark)") }
         _ = try Directory(creating: "\(folder)/logs")
         for event in request.events {
             try cancellation.check()
@@ -77,7 +81,15 @@ public final class LocalDeployment: Sendable {
         let target = try Directory(creating: archive)
         if request.type == .directory {
             let bundle = try Directory(path: request.bundle)
-            for (name, _) in try bundle.entries() { _ = try bundle.copyTree(name, to: name, in: target) }
+            let (inner, outer) = (FileSystem.realPath(archive) ?? archive, FileSystem.realPath(request.bundle) ?? "")
+            guard !inner.hasPrefix("\(outer)/") else {
+                throw ShipitError(
+                    .usage, "\(visibleLine(request.bundle)) holds the agent's own folder \(configuration.root)",
+                    hint: "name the folder of the revision, or another root_dir")
+            }
+            for (name, _) in try bundle.entries() {
+                _ = try bundle.copyTree(name, to: name, in: target) { try cancellation.check() }
+            }
         } else {
             guard symlink(request.bundle, "\(folder)/bundle.tar") == 0 else {
                 throw ShipitError(.failure, "could not write \(visibleLine(folder)): \(systemReason(errno))")
@@ -88,7 +100,7 @@ public final class LocalDeployment: Sendable {
                 case .tgz: .tgz
                 default: .zip
                 }
-            try BundleArchive.unpack(request.bundle, format, into: target)
+            try BundleArchive.unpack(request.bundle, format, into: target) { try cancellation.check() }
             try stripOnlyFolder()
         }
         try write(mostRecent, folder)
@@ -108,15 +120,15 @@ public final class LocalDeployment: Sendable {
 
     /// So that with this one there are as many as may stay; the one whose files are installed stays in any case.
     private func removeOldest() throws {
-        let kept = try FileSystem.readText(lastSuccessful)?.trimmed
-        let old = FileSystem.names(in: groupFolder).filter { "\(groupFolder)/\($0)" != folder }
-            .map { (path: "\(groupFolder)/\($0)", since: linux_modified_seconds("\(groupFolder)/\($0)")) }
+        let live = try FileSystem.readText(lastSuccessful)?.trimmed.split(separator: "/").last.map(String.init)
+        let parent = try Directory(path: groupFolder)
+        let old = try parent.entries().map(\.name).filter { $0 != Array(id.utf8) }
+            .map { (name: $0, since: try parent.metadata($0)?.modified ?? 0) }
             .sorted { $0.since < $1.since }
         let surplus = old.count + 1 - configuration.maxRevisions
         guard surplus > 0 else { return }
-        let parent = try Directory(path: groupFolder)
-        for (path, _) in old.prefix(surplus) where path != kept {
-            try parent.removeTree(Array(path.dropFirst(groupFolder.count + 1).utf8))
+        for (name, _) in old.filter({ !$0.name.elementsEqual((live ?? "").utf8) }).prefix(surplus) {
+            try parent.removeTree(name) { try cancellation.check() }
         }
     }
 
@@ -132,7 +144,10 @@ public final class LocalDeployment: Sendable {
             guard let bytes = try FileSystem.read("\(archive)/\(name)", limit: YAMLReader.sizeLimit + 1) else {
                 continue
             }
-            let (spec, warnings) = try Appspec.parse(bytes, file: name, customEvents: request.customEvents)
+            // Somebody had a reason for the events of an earlier one.
+            let (spec, warnings) = try Appspec.parse(
+                bytes, file: name, customEvents: ofFormer ? nil : request.customEvents)
+            if ofFormer { return (spec, name) }
             for warning in warnings where !hasWarned.withLock({ $0 }) { say(warning.description) }
             hasWarned.withLock { $0 = true }
             return (spec, name)
@@ -147,6 +162,10 @@ public final class LocalDeployment: Sendable {
         for event in request.customEvents where spec.hooks[LifecycleEvent(rawValue: event)] == nil {
             throw ShipitError(.failure, "the event \(visibleLine(event)) is not in \(file), and not one of AWS's")
         }
+        let later = request.events.drop { $0 != .install }
+        for event in later {
+            for script in spec.hooks[event] ?? [] { _ = try self.script(script, of: event, archive, 0).find() }
+        }
         let state = try Directory(path: instructions)
         let root = try InstallRoot("/"), bundle = try InstallRoot(archive)
         let cleanup = try FileSystem.read("\(instructions)/\(request.group)-cleanup", limit: 1 << 30) ?? []
@@ -156,9 +175,10 @@ public final class LocalDeployment: Sendable {
         for remark in plan.remarks { say("warning: \(remark)") }
         try state.writeAtomically(
             Array("\(request.group)-install.json".utf8), Array(plan.instructions(from: bundle, to: root).utf8))
-        try await InstallTransaction(plan, from: bundle, to: root, state: state, group: request.group, id: id).run()
-        // From here on these are the scripts that stop it, whatever becomes of the events that follow.
-        try write(lastSuccessful, folder)
+        // From there on these are the scripts that stop it, whatever becomes of the events that follow.
+        let transaction = InstallTransaction(
+            plan, from: bundle, to: root, state: state, group: request.group, id: id, lastSuccessful: folder)
+        for remark in try await transaction.run(check: { try cancellation.check() }) { say("warning: \(remark)") }
         say(
             "installed: \(plan.copies.count) files, \(plan.folders.count) folders made, \(plan.removals.count) old ones removed"
         )
@@ -213,13 +233,18 @@ public final class LocalDeployment: Sendable {
         }
         log.say("LifecycleEvent - \(event.rawValue)")
         say("\(event.rawValue)")
-        for script in scripts {
+        for (number, script) in scripts.enumerated() {
             log.say("Script - \(script.location)")
-            try await LocalScript(
-                script: script, event: event, path: "\(archive)/\(script.location)",
-                command: environment(event), directory: directory, mark: "\(id).\(event.rawValue)", log: log
-            ).run(cancellation)
+            try await self.script(script, of: event, archive, number).run(log, cancellation)
         }
+    }
+
+    private func script(
+        _ script: Appspec.Script, of event: LifecycleEvent, _ archive: String, _ number: Int
+    ) -> LocalScript {
+        LocalScript(
+            script: script, event: event, archive: archive, environment: environment(event), directory: directory,
+            mark: "\(id).\(event.rawValue).\(number)")
     }
 
     /// AWS's variables, and of the person's own what a program needs to feel at home; nothing else is handed on.

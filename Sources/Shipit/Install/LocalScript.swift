@@ -5,33 +5,38 @@ import Glibc
 struct LocalScript {
     let script: Appspec.Script
     let event: LifecycleEvent
-    let path: String
-    /// All of its environment.
-    let command: [String: String]
+    /// The revision that it belongs to.
+    let archive: String
+    /// All of it.
+    let environment: [String: String]
     /// The agent has it in the caller's folder, never in the revision's.
     let directory: String
     let mark: String
-    let log: ScriptsLog
 
-    /// Throws unless it ended well and let go of its output.
-    func run(_ cancellation: Cancellation) async throws {
-        let what = "\(event.rawValue): \(visibleLine(script.location))"
-        guard let status = FileSystem.linkStatus(path), status.st_mode & S_IFMT == S_IFREG else {
+    private var what: String { "\(event.rawValue): \(visibleLine(script.location))" }
+
+    /// The file, wherever in the revision links lead, and the user; throws when one of them is not there.
+    func find() throws -> (path: String, user: User?) {
+        guard let path = try InstallRoot(archive).realFile(Array(script.location.utf8)) else {
             throw ShipitError(.failure, "\(what) is not in the revision")
         }
-        if access(path, X_OK) != 0 || status.st_mode & 0o111 == 0 {
+        return (path, try user())
+    }
+
+    /// Throws unless it ended well and let go of its output.
+    func run(_ log: ScriptsLog, _ cancellation: Cancellation) async throws {
+        let (path, user) = try find()
+        if let status = FileSystem.status(path), status.st_mode & 0o111 == 0 {
             guard chmod(path, status.st_mode & 0o7777 | 0o111) == 0 else {
                 throw ShipitError(.failure, "\(what) could not be made executable: \(systemReason(errno))")
             }
         }
         let (program, arguments) = try HookRunner.interpreter(path, script.location)
-        var environment = command
-        let user = try user(what)
+        var environment = environment
         if let user {
             // As su without a login has it.
             (environment["HOME"], environment["USER"], environment["LOGNAME"]) = (user.home, user.name, user.name)
         }
-        let log = log
         let outcome = try await Program.run(
             Command(program, arguments, environment: environment, in: directory, as: user, mark: mark),
             limit: .seconds(script.timeout), cancellation: cancellation, errors: { log.output($0, "stderr") }
@@ -55,7 +60,7 @@ struct LocalScript {
             hint: "start it with </dev/null >FILE 2>&1 &")
     }
 
-    private func user(_ what: String) throws -> User? {
+    private func user() throws -> User? {
         guard let name = script.wantedUser else { return nil }
         guard let user = User.named(name) else {
             throw ShipitError(.failure, "\(what) wants to run as \(visibleLine(name)), who does not exist here")

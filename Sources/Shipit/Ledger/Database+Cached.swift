@@ -1,7 +1,8 @@
 import GRDB
 
 // SQLite takes longer to compile most of our statements than to run them, so a connection compiles each once: the text
-// is constant, what varies are its arguments. PRAGMA has no place here, as some take effect when they are compiled.
+// is constant, what varies are its arguments. PRAGMA has no place here, as some take effect when they are compiled; and nothing stands
+// after a `*`, as a newer shipit may add columns meanwhile, and GRDB keeps the names of the old ones.
 
 extension Database {
     func execute(cached sql: String, arguments: StatementArguments = []) throws {

@@ -39,7 +39,7 @@ extension Database {
         try Row.fetchAll(
             self,
             cached: """
-                SELECT job.*, run.kind AS run_kind FROM job JOIN run ON run.id = job.run
+                SELECT run.kind AS run_kind, job.* FROM job JOIN run ON run.id = job.run
                 WHERE \(Job.isOpen) AND job.status <> 'waiting' ORDER BY job.run
                 """
         ).map { OpenJob(job: try Job(row: $0), runKind: $0["run_kind"]) }

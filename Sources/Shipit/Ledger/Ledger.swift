@@ -101,7 +101,11 @@ public final class Ledger: Sendable {
     /// What `body` reads belongs to one moment.
     func read<Value>(_ body: (Database) throws -> Value) throws -> Value {
         do {
-            return try database.unsafeRead { try $0.transaction("BEGIN DEFERRED TRANSACTION", body) }
+            return try database.unsafeRead { db in
+                let before = db.totalChangesCount
+                defer { assert(db.totalChangesCount == before, "what reads must not write") }
+                return try db.transaction("BEGIN DEFERRED TRANSACTION", body)
+            }
         } catch let error as DatabaseError {
             throw Ledger.explained(error, path)
         }

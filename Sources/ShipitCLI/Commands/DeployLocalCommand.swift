@@ -58,8 +58,10 @@ struct DeployLocalCommand: AsyncParsableCommand {
 
     func run() async throws {
         let terminal = Terminal()
+        var log: String?
         do {
             let deployment = try deployment(terminal)
+            log = deployment.scriptsLog
             Interruption.handle { deployment.stop() }
             try await deployment.run()
             terminal.answer("AppSpec file valid. Local deployment successful")
@@ -67,6 +69,7 @@ struct DeployLocalCommand: AsyncParsableCommand {
             throw Ending(status: 130)
         } catch let error where !(error is Ending) {
             _ = terminal.complain(error)
+            if let log, FileManager.default.fileExists(atPath: log) { terminal.say("  log: \(log)") }
             throw Ending(status: 1)
         }
     }
@@ -92,7 +95,7 @@ struct DeployLocalCommand: AsyncParsableCommand {
         request.application = applicationName ?? path
         request.appspec = appspecFilename
         request.ignoresStopFailures = ignoreApplicationStopFailures
-        if let events { try request.choose(events.split(separator: ",").map(String.init)) }
+        if let events { try request.choose(events.split { $0 == "," || $0 == " " }.map(String.init)) }
         try request.check()
         let (configuration, warnings) = try LocalConfiguration.find(
             agentConfigurationFile, orIn: "\(try Home.standard(variables).path)/deploy-local")

@@ -42,7 +42,6 @@ struct WorkCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        Worker.warmUp()
         let installation = try options.installation()
         let file = detached ? installation.home.workerLog : nil
         let logger = Logger(label: "shipit") { _ in OperatorLog(file: file) }
