@@ -27,7 +27,7 @@ def promote(bench):
         apps = {name: ways.by_shipit(home, name, POLICY_WITH_PRODUCTION) for name, home in homes.items()}
         archive = ways.archive(scratch, "archive")
         times = {"serving": [], "alone": [], "archive": []}
-        for number in range(bench.rounds(5, 2) + 2):
+        for number in range(bench.rounds(5, 1) + 2):
             changed = source.change(1) if number else source.paths
             for name, app in apps.items():
                 app.push(source, changed)
@@ -66,7 +66,7 @@ def rollback(bench):
         times = {name: ([], []) for name in homes}
         for app in apps.values():
             app.push(source, source.paths)
-        for _ in range(bench.rounds(5, 2)):
+        for _ in range(bench.rounds(5, 1)):
             changed = source.change(1)
             for name, home in homes.items():
                 before = os.readlink(f"{apps[name].target}/current")
