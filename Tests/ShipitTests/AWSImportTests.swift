@@ -70,15 +70,15 @@ import Testing
         let lines = result.remarks.map { "\($0.kind.rawValue) \($0.place): \($0.text)" }
         for line in [
             "kept stage Source, action Source: branches: [main]",
-            "todo stage Build, action Build: shipit env set build STAGE=all",
-            "todo stage Build, action Build: shipit env set build --secret TOKEN, with the value of /blog/token on its input",
+            "by-hand stage Build, action Build: shipit env set build STAGE=all",
+            "by-hand stage Build, action Build: shipit env set build --secret TOKEN, with the value of /blog/token on its input",
             "absent stage Build, action Build: privilegedMode: true",
             "absent stage Build, action Build: vpcConfig: vpcId: vpc-1",
             "absent stage Production, action Approve: CustomData: look at staging",
             "absent stage Production, action Notify: Invoke by Lambda: FunctionName: tell",
             "absent stage Production, action Deploy: loadBalancerInfo: targetGroupInfoList: name: web",
             "absent triggers: filePaths: includes: src/**",
-            "todo stage Staging, action Deploy: the group staging is not among the files; on_failure: rollback is the default here",
+            "by-hand stage Staging, action Deploy: the group staging is not among the files; on_failure: rollback is the default here",
         ] {
             #expect(lines.contains(line), "\(line) in \(lines)")
         }
@@ -92,7 +92,7 @@ import Testing
             result.policy.contains("promotion: automatic") && result.policy.contains("repository: /srv/git/blog.git"))
         #expect(
             result.remarks.contains {
-                $0.kind == .todo && $0.text.contains("the project blog-build is not among the files")
+                $0.kind == .byHand && $0.text.contains("the project blog-build is not among the files")
             })
     }
 

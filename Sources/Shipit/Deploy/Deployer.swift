@@ -224,7 +224,7 @@ struct Deployer: Sendable {
 
     private static func find(_ program: String) -> String? {
         if program.hasPrefix("/") { return FileSystem.exists(program) ? program : nil }
-        return Command.path.split(separator: ":").map { "\($0)/\(program)" }.first { access($0, X_OK) == 0 }
+        return Command.find(program)
     }
 
     // MARK: Putting back

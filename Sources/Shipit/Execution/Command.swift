@@ -1,3 +1,5 @@
+import Glibc
+
 /// A program to run, as a value: argv array, environment from nothing.
 public struct Command: Hashable, Sendable {
     /// An absolute path.
@@ -24,6 +26,12 @@ public struct Command: Hashable, Sendable {
     }
 
     public static let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+    /// Where a program of this name is on the plain path.
+    static func find(_ name: String) -> String? {
+        path.split(separator: ":").map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
+    }
+
     public static let plainEnvironment = ["PATH": path, "LANG": "C.UTF-8", "SWIFT_BACKTRACE": "enable=no"]
 }
 

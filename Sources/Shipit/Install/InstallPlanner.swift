@@ -290,16 +290,12 @@ struct InstallPlanner {
         if let group = permission.group, Group.named(group) == nil {
             problem("the group \(visibleLine(group)) is no group of this machine", line: permission.line)
         }
-        if !permission.acls.isEmpty, Self.program("setfacl") == nil {
+        if !permission.acls.isEmpty, Command.find("setfacl") == nil {
             problem("acls need the program setfacl, which is not here; apt-get install acl", line: permission.line)
         }
-        if permission.context != nil, Self.program("semanage") == nil || Self.program("restorecon") == nil {
+        if permission.context != nil, Command.find("semanage") == nil || Command.find("restorecon") == nil {
             problem("context needs SELinux's semanage and restorecon, which are not here", line: permission.line)
         }
         return problems.count == before
-    }
-
-    static func program(_ name: String) -> String? {
-        Command.path.split(separator: ":").map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
     }
 }

@@ -63,8 +63,7 @@ final class InstallRoot {
         of relative: [UInt8], _ what: String, _ body: (Int32, UnsafePointer<CChar>) throws -> Result
     ) throws -> Result {
         let (above, name) = relative.splitAtLastSlash
-        let folder =
-            above.isEmpty ? openInside(Array(".".utf8), O_PATH | O_DIRECTORY) : openInside(above, O_PATH | O_DIRECTORY)
+        let folder = openInside(above, O_PATH | O_DIRECTORY)
         guard folder >= 0 else { throw failure(what, relative) }
         defer { close(folder) }
         return try (name.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { buffer in

@@ -103,7 +103,7 @@ public final class LocalDeployment: Sendable {
             try BundleArchive.unpack(request.bundle, format, into: target) { try cancellation.check() }
             try stripOnlyFolder()
         }
-        try write(mostRecent, folder)
+        try FileSystem.write(mostRecent, Array(folder.utf8), mode: 0o644)
     }
 
     /// A folder around everything is no part of the revision, when the appspec lies in it.
@@ -184,10 +184,6 @@ public final class LocalDeployment: Sendable {
         )
     }
 
-    private func write(_ path: String, _ text: String) throws {
-        try FileSystem.write(path, Array(text.utf8), mode: 0o644)
-    }
-
     // MARK: Scripts
 
     private func run(_ event: LifecycleEvent) async throws {
@@ -232,7 +228,7 @@ public final class LocalDeployment: Sendable {
             }
         }
         log.say("LifecycleEvent - \(event.rawValue)")
-        say("\(event.rawValue)")
+        say(event.rawValue)
         for (number, script) in scripts.enumerated() {
             log.say("Script - \(script.location)")
             try await self.script(script, of: event, archive, number).run(log, cancellation)

@@ -10,7 +10,7 @@ public struct AWSImport: Sendable {
             /// It is in the policy.
             case kept
             /// It is to be done by hand, or in another way.
-            case todo
+            case byHand = "by-hand"
             /// There is nothing like it here.
             case absent
         }
@@ -104,7 +104,7 @@ public struct AWSImport: Sendable {
         case "QUEUED": draft.mode = "queued"
         case let mode:
             draft.mode = "queued"
-            add(.todo, place, "executionMode \(mode): runs go one after the other here, so mode: queued was written")
+            add(.byHand, place, "executionMode \(mode): runs go one after the other here, so mode: queued was written")
         }
         var isApproved = false, stage = 0
         for value in pipeline["stages"].list {
@@ -125,11 +125,11 @@ public struct AWSImport: Sendable {
             ])
         if draft.environments.isEmpty {
             draft.environments = [("staging", nil, nil)]
-            add(.todo, place, "it deploys nowhere; an environment staging was written")
+            add(.byHand, place, "it deploys nowhere; an environment staging was written")
         }
         if draft.repository.isEmpty {
             draft.repository = "/srv/git/\(draft.app).git"
-            add(.todo, place, "repository: \(draft.repository) is a guess; name the bare repository on this machine")
+            add(.byHand, place, "repository: \(draft.repository) is a guess; name the bare repository on this machine")
         }
     }
 
@@ -172,7 +172,7 @@ public struct AWSImport: Sendable {
             ?? configuration["Repo"].text ?? draft.app
         let short = whole.split(separator: "/").last.map(String.init) ?? whole
         if draft.repository.isEmpty { draft.repository = "/srv/git/\(Self.name(short, else: draft.app)).git" }
-        add(.todo, place, "repository: \(draft.repository) must be a bare clone of \(whole): git clone --bare")
+        add(.byHand, place, "repository: \(draft.repository) must be a bare clone of \(whole): git clone --bare")
         if let branch = configuration["BranchName"].text ?? configuration["Branch"].text {
             if !draft.branches.contains(branch) { draft.branches.append(branch) }
             add(.kept, place, "branches: [\(branch)]")
@@ -211,17 +211,17 @@ public struct AWSImport: Sendable {
         guard let project = projects[name] else {
             draft.buildspec = "buildspec.yml"
             return add(
-                .todo, place, "the project \(name) is not among the files; buildspec.yml was taken for its buildspec")
+                .byHand, place, "the project \(name) is not among the files; buildspec.yml was taken for its buildspec")
         }
         let spec = project["source"]["buildspec"].text ?? ""
         if spec.isEmpty {
             draft.buildspec = "buildspec.yml"
         } else if spec.contains("\n") || spec.hasPrefix("version") {
             draft.buildspec = "buildspec.yml"
-            add(.todo, place, "the buildspec stands in the project; save it as buildspec.yml in the repository")
+            add(.byHand, place, "the buildspec stands in the project; save it as buildspec.yml in the repository")
         } else if spec.hasPrefix("arn:") || spec.hasPrefix("/") || spec.split(separator: "/").contains("..") {
             draft.buildspec = "buildspec.yml"
-            add(.todo, place, "the buildspec is \(spec); save it as buildspec.yml in the repository")
+            add(.byHand, place, "the buildspec is \(spec); save it as buildspec.yml in the repository")
         } else {
             draft.buildspec = spec
             add(.kept, place, "buildspec: \(spec)")
@@ -264,9 +264,9 @@ public struct AWSImport: Sendable {
         guard let name = variable["name"].text else { return }
         let value = variable["value"].text ?? ""
         if (variable["type"].text ?? "PLAINTEXT") == "PLAINTEXT" {
-            add(.todo, place, "shipit env set build \(name)=\(value)")
+            add(.byHand, place, "shipit env set build \(name)=\(value)")
         } else {
-            add(.todo, place, "shipit env set build --secret \(name), with the value of \(value) on its input")
+            add(.byHand, place, "shipit env set build --secret \(name), with the value of \(value) on its input")
         }
     }
 
@@ -284,7 +284,7 @@ public struct AWSImport: Sendable {
         }
         let isFirst = draft.environments.isEmpty
         if isFirst, isApproved {
-            add(.todo, place, "an approval before the first environment: a push goes to it at once here")
+            add(.byHand, place, "an approval before the first environment: a push goes to it at once here")
         }
         let group = groups[Self.key(configuration["ApplicationName"], configuration["DeploymentGroupName"])]
         var onFailure: String?
@@ -301,11 +301,11 @@ public struct AWSImport: Sendable {
                     "computePlatform", "ec2TagFilters", "ec2TagSet", "onPremisesInstanceTagFilters", "onPremisesTagSet",
                 ])
         } else {
-            add(.todo, place, "the group \(title) is not among the files; on_failure: rollback is the default here")
+            add(.byHand, place, "the group \(title) is not among the files; on_failure: rollback is the default here")
         }
         draft.environments.append((name, isFirst ? nil : isApproved ? "manual" : "automatic", onFailure))
         add(
-            .todo, place,
+            .byHand, place,
             "environment \(name): its instances become the folder /srv/\(draft.app)/\(name) on this machine")
     }
 

@@ -8,7 +8,7 @@ struct DeployLocalCommand: AsyncParsableCommand {
         discussion: """
             Takes the flags of AWS's codedeploy-local, keeps its folders and writes its logs; needs no app, no repository
             and no account. What is wrong is said before anything is touched, and an installation that fails leaves the old
-            files. Ends with 0, or with 1 for whatever went wrong.
+            files. Ends with 0, with 1 for whatever went wrong, with 64 for flags that nobody knows.
 
             EXAMPLE
               shipit deploy-local -l . -b OVERWRITE
@@ -96,7 +96,6 @@ struct DeployLocalCommand: AsyncParsableCommand {
         request.appspec = appspecFilename
         request.ignoresStopFailures = ignoreApplicationStopFailures
         if let events { try request.choose(events.split { $0 == "," || $0 == " " }.map(String.init)) }
-        try request.check()
         let (configuration, warnings) = try LocalConfiguration.find(
             agentConfigurationFile, orIn: "\(try Home.standard(variables).path)/deploy-local")
         for warning in warnings { terminal.say(warning.description) }

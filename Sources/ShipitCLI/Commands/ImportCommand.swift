@@ -43,7 +43,7 @@ struct ImportAWSCommand: ParsableCommand {
             ])
         }
         for (kind, title) in [
-            (AWSImport.Remark.Kind.kept, "kept"), (.todo, "to be done"), (.absent, "without counterpart"),
+            (AWSImport.Remark.Kind.kept, "kept"), (.byHand, "to be done"), (.absent, "without counterpart"),
         ] {
             let remarks = result.remarks.filter { $0.kind == kind }
             if remarks.isEmpty { continue }
