@@ -13,6 +13,7 @@ private func job(
         id: run * 10 + (name == "build" ? 0 : 1), run: run, app: app, position: 0, name: name,
         kind: name == "build" ? .build : .deploy,
         status: status, waits: nil, reason: nil, attempt: 0, worker: nil, policy: "", artifact: nil, backTo: nil,
+        ignoresStopFailures: false,
         by: by,
         cancelledBy: nil, startedAt: nil, endedAt: nil, duration: nil)
 }

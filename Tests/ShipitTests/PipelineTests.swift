@@ -208,7 +208,7 @@ import Testing
         ("name: s\n    targets: []", "pipeline.yml:5:14: targets wants at least one folder"),
         (
             "name: s\n    targets: [/]",
-            "pipeline.yml:5:15: the target / is not supported yet, expected a folder of its own"
+            "pipeline.yml:5:15: the target / wants layout: in-place, expected that or a folder of its own"
         ),
         (
             "name: s\n    targets: [/a, /a/b]",
@@ -224,8 +224,18 @@ import Testing
             "name: s\n    targets: [{paht: /a}]",
             #"pipeline.yml:5:16: unknown key "paht" in a target, did you mean "path"?"#
         ),
-        ("name: s\n    targets: [/a]\n    layout: in-place", "pipeline.yml:6:13: layout in-place is not supported yet"),
-        ("name: s\n    targets: [/a]\n    layout: flat", #"pipeline.yml:6:13: layout wants releases, found "flat""#),
+        (
+            "name: s\n    targets: [/a]\n    layout: flat",
+            #"pipeline.yml:6:13: layout wants releases or in-place, found "flat""#
+        ),
+        (
+            "name: s\n    targets: [/a]\n    file_exists_behavior: RETAIN",
+            "pipeline.yml:6:27: file_exists_behavior is for layout: in-place; in a new release there is nothing yet"
+        ),
+        (
+            "name: s\n    targets: [/]\n    layout: in-place\n    shared: [a/]",
+            "pipeline.yml:7:13: shared is for layout: releases; in place, what no revision brought stays, and scripts see it where it is"
+        ),
         (
             "name: s\n    targets: [/a]\n    promotion: automatic",
             "pipeline.yml:6:16: the first environment takes every push, expected promotion on a later environment only"

@@ -36,24 +36,43 @@ public struct Appspec: Hashable, Sendable, Codable {
 
     public init() {}
 
+    /// What a folder gets in place of a revision that says nothing.
+    static var everything: Appspec {
+        var appspec = Appspec()
+        appspec.files = [FileMapping(source: "", destination: "")]
+        return appspec
+    }
+
     /// The release is the artifact itself: there is nothing to map, and nothing to change of it.
     public var mapsEverything: Bool {
         permissions.isEmpty && (files.isEmpty || files == [FileMapping(source: "", destination: "")])
     }
 
-    /// A release cannot have what only `deploy-local` installs yet; gives warnings.
-    func checkForReleases(file: String) throws(Diagnostics) -> [Diagnostic] {
-        guard let first = permissions.first else {
-            return LifecycleEvent.ofTraffic.filter { hooks[$0] != nil }.map {
-                Diagnostic(
-                    .warning, file: file, "\($0.rawValue) runs behind a load balancer only and is left out")
+    /// What a pipeline leaves out, as AWS does without a load balancer (AWS reference 1.7).
+    func remarks(file: String) -> [Diagnostic] {
+        LifecycleEvent.ofTraffic.filter { hooks[$0] != nil }.map {
+            Diagnostic(.warning, file: file, "\($0.rawValue) runs behind a load balancer only and is left out")
+        }
+    }
+
+    /// With this machine's names for users and groups.
+    func naming(_ accounts: [String: String]) -> Appspec {
+        guard !accounts.isEmpty else { return self }
+        var appspec = self
+        func here(_ name: String?) -> String? { name.map { accounts[$0] ?? $0 } }
+        for (event, scripts) in hooks {
+            appspec.hooks[event] = scripts.map { script in
+                var script = script
+                script.runas = here(script.wantedUser)
+                script.sudo = false
+                return script
             }
         }
-        throw Diagnostics([
-            Diagnostic(
-                .error, file: file, line: first.line,
-                "permissions are not supported in releases yet, expected a hook script that sets them")
-        ])
+        for index in permissions.indices {
+            appspec.permissions[index].owner = here(permissions[index].owner)
+            appspec.permissions[index].group = here(permissions[index].group)
+        }
+        return appspec
     }
 
     /// `customEvents`: names that may stand in `hooks` besides AWS's; nil for any.

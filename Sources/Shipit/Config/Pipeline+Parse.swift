@@ -27,7 +27,7 @@ extension Pipeline {
         missing("repository", "the path of a bare git repository")
         missing("environments", "a list of environments, each with name and targets")
 
-        app = keys["app"].flatMap { reader.name($0, of: "app") } ?? ""
+        app = keys["app"].flatMap { reader.appName($0, of: "app") } ?? ""
         // refs/shipit/keep/ is where pushed tips are kept from git gc.
         if app == "keep" { reader.error(keys["app"], "\"keep\" is a name of shipit's own, expected another name") }
         repository = keys["repository"].flatMap { reader.absolutePath($0, of: "repository") } ?? ""
@@ -41,7 +41,7 @@ extension Pipeline {
 }
 
 extension YAMLReader {
-    fileprivate func name(_ node: Node, of what: String) -> String? {
+    func appName(_ node: Node, of what: String) -> String? {
         guard let name = text(node, of: what) else { return nil }
         guard Name.isValid(name) else {
             error(node, "\(what) wants a name of a-z, 0-9 and -, that begins with a letter or digit, found \"\(name)\"")
@@ -50,7 +50,7 @@ extension YAMLReader {
         return name
     }
 
-    fileprivate func absolutePath(_ node: Node, of what: String) -> String? {
+    func absolutePath(_ node: Node, of what: String) -> String? {
         guard let path = text(node, of: what) else { return nil }
         guard path.hasPrefix("/"), !path.split(separator: "/").contains(where: { $0 == ".." || $0 == "." }) else {
             error(node, "\(what) wants an absolute path without . and .., found \"\(path)\"")
@@ -59,7 +59,7 @@ extension YAMLReader {
         return path.normalisedPath
     }
 
-    fileprivate func relativePath(_ node: Node, of what: String) -> String? {
+    func relativePath(_ node: Node, of what: String) -> String? {
         guard let path = text(node, of: what) else { return nil }
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         let trimmed = parts.last == "" ? parts.dropLast() : parts[...]
@@ -133,110 +133,6 @@ extension YAMLReader {
                 targets.append(place)
             }
             return environment
-        }
-    }
-
-    private func environment(_ node: Node, isFirst: Bool) -> (EnvironmentPolicy, [(path: String, node: Node)]) {
-        let keys = mapping(
-            node, of: "an environment",
-            keys: [
-                "name", "targets", "promotion", "layout", "shared", "keep", "health", "on_failure", "runas",
-                "hook_timeout", "spare",
-            ],
-            later: ["approvals", "soak", "window", "view"])
-        var environment = EnvironmentPolicy(name: "", targets: [])
-        if let node = keys["name"] {
-            environment.name = name(node, of: "name") ?? ""
-            if environment.name == "build" { error(node, "\"build\" is the name of the build, expected another name") }
-        } else {
-            error(node, "an environment has no name, expected name: staging or the like")
-        }
-        var places: [(path: String, node: Node)] = []
-        if let node = keys["targets"] {
-            places = targets(node)
-            environment.targets = places.map(\.path)
-        } else {
-            error(node, "an environment has no targets, expected targets: [/srv/app/staging]")
-        }
-        if let node = keys["promotion"], let word = choice(node, of: "promotion", EnvironmentPolicy.Promotion.self) {
-            environment.promotion = word
-            if isFirst {
-                error(node, "the first environment takes every push, expected promotion on a later environment only")
-            }
-        }
-        if let node = keys["layout"], let word = text(node, of: "layout"), word != "releases" {
-            let later =
-                word == "in-place" ? "layout in-place is not supported yet" : "layout wants releases, found \"\(word)\""
-            error(node, later)
-        }
-        if let node = keys["shared"] { environment.shared = shared(node) }
-        if let node = keys["keep"], let number = number(node, of: "keep", in: 0...1000) { environment.keep = number }
-        if let node = keys["spare"], let isOn = flag(node, of: "spare") { environment.spare = isOn }
-        if let node = keys["health"] { environment.health = health(node) }
-        if let node = keys["on_failure"], let word = choice(node, of: "on_failure", EnvironmentPolicy.OnFailure.self) {
-            environment.onFailure = word
-        }
-        if let node = keys["runas"] { environment.runas = text(node, of: "runas") }
-        if let node = keys["hook_timeout"], let limit = duration(node, of: "hook_timeout") {
-            environment.hookTimeout = limit
-        }
-        return (environment, places)
-    }
-
-    private func targets(_ node: Node) -> [(path: String, node: Node)] {
-        let entries = list(node, of: "targets")
-        if entries.isEmpty { error(node, "targets wants at least one folder") }
-        return entries.compactMap { entry in
-            var place = entry
-            if case .mapping = entry {
-                let keys = mapping(entry, of: "a target", keys: ["path"], later: ["host"])
-                guard let path = keys["path"] else {
-                    error(entry, "a target wants path: and a folder")
-                    return nil
-                }
-                place = path
-            }
-            guard let path = absolutePath(place, of: "a target") else { return nil }
-            if path == "/" {
-                error(place, "the target / is not supported yet, expected a folder of its own")
-                return nil
-            }
-            return (path, place)
-        }
-    }
-
-    private func shared(_ node: Node) -> [SharedPath] {
-        var paths: [SharedPath] = []
-        for entry in list(node, of: "shared") {
-            guard let written = relativePath(entry, of: "an entry of shared") else { continue }
-            let path = SharedPath(path: written.normalisedPath, isFolder: written.hasSuffix("/"))
-            if let other = paths.first(where: { path.path.isNested(with: $0.path) }) {
-                error(entry, "the shared \(written) and \(other.written) overlap, expected separate names")
-            }
-            paths.append(path)
-        }
-        return paths
-    }
-
-    private func health(_ node: Node) -> HealthCheck? {
-        let keys = mapping(node, of: "health", keys: ["url", "command", "within"])
-        let within = keys["within"].flatMap { duration($0, of: "within") } ?? .seconds(30)
-        switch (keys["url"], keys["command"]) {
-        case (let node?, nil):
-            guard let url = text(node, of: "url") else { return nil }
-            guard HTTPProbe(url: url) != nil else {
-                let hint = url.hasPrefix("https:") ? "; for https use command: [curl, -fsS, \"\(url)\"]" : ""
-                error(node, "url wants http://HOST[:PORT]/PATH, found \"\(url)\"\(hint)")
-                return nil
-            }
-            return HealthCheck(probe: .url(url), within: within.inSeconds)
-        case (nil, let node?):
-            let words = texts(node, of: "command")
-            if words.isEmpty { error(node, "command wants a list of words, such as [curl, -f, http://localhost/]") }
-            return HealthCheck(probe: .command(words), within: within.inSeconds)
-        default:
-            error(node, "health wants either url: or command:")
-            return nil
         }
     }
 }

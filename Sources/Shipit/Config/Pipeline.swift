@@ -86,8 +86,17 @@ public struct EnvironmentPolicy: Hashable, Sendable {
         case rollback, stop
     }
 
+    /// How a target gets its files.
+    public enum Layout: String, Hashable, Sendable, Codable, CaseIterable {
+        /// A folder for each release, and a link to the live one.
+        case releases
+        /// Files among those of others, as CodeDeploy installs them (AWS reference 1.6).
+        case inPlace = "in-place"
+    }
+
     public var name: String
     public var targets: [String]
+    public var layout = Layout.releases
     public var promotion = Promotion.manual
     public var shared: [SharedPath] = []
     /// Good releases kept, besides the live one and the one before it.
@@ -98,6 +107,14 @@ public struct EnvironmentPolicy: Hashable, Sendable {
     public var onFailure = OnFailure.rollback
     /// The user of hook scripts that name none; nil for the owner of the target.
     public var runas: String?
+    /// This machine's names for the users and groups of appspecs.
+    public var accounts: [String: String] = [:]
+    /// What becomes of files that are there and that no deployment brought, where the appspec does not say.
+    public var fileExistsBehavior = Appspec.FileExistsBehavior.disallow
+    /// Goes on when what is live cannot be stopped by its own script.
+    public var ignoresStopFailures = false
+    /// Hook scripts of a release see its files where the appspec has them.
+    public var hasView = true
     /// The time limit of the server's own hook scripts.
     public var hookTimeout: Duration = .seconds(3600)
 }

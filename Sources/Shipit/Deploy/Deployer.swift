@@ -1,4 +1,5 @@
 import ArtifactKit
+import GitKit
 import Glibc
 
 /// Carries out a plan: all targets prepared first, then switched in turn; any failure puts all back.
@@ -11,11 +12,15 @@ struct Deployer: Sendable {
     let announce: @Sendable (String) throws -> Void
 
     /// A target with what was found out while it was prepared.
-    private struct Stage {
+    struct Stage {
         let target: Target
         let release: HookRunner.Release
         let previous: HookRunner.Release?
         let hooks: HookRunner
+        /// For files that go among those of others.
+        let install: InPlaceInstall?
+        /// While scripts may leave something where the release will be seen.
+        let stubs: StubLocks?
     }
 
     // MARK: Deploying
@@ -27,7 +32,7 @@ struct Deployer: Sendable {
     func deploy(_ cancellation: Cancellation, complete: () async throws -> Void = {}) async throws {
         let stages: [Stage]
         do {
-            stages = try prepare()
+            stages = try await prepare()
         } catch {
             // Nothing was touched that anybody can see.
             throw failure(error)
@@ -38,12 +43,22 @@ struct Deployer: Sendable {
             // Lost to a power cut before the ledger knows: then it is put back and done again.
             for stage in stages {
                 let began = try stage.target.result(of: plan.deployment) ?? result(stage, .began)
-                try stage.target.write(began.with(.succeeded), sync: plan.kind == .reactivate)
+                try stage.target.write(began.with(.succeeded), sync: plan.kind == .reactivate || stage.install != nil)
                 try stage.target.pruneResults()
             }
             try Failpoint.deployResultWritten.reach()
         } catch {
             throw await afterFailure(failure(error), stages)
+        }
+        for stage in stages { commit(stage.install) }
+    }
+
+    /// What was there before is of no use any more; what cannot be removed is removed by the next deployment.
+    private func commit(_ install: InPlaceInstall?) {
+        do {
+            try install?.commit()
+        } catch {
+            log.say("warning: what was replaced in \(install?.place ?? "") is still aside: \(error)")
         }
     }
 
@@ -53,9 +68,10 @@ struct Deployer: Sendable {
         do {
             for stage in stages.reversed() {
                 if plan.putsBack {
-                    try await putBack(stage.target)
+                    try await putBack(stage.target, stage.hooks.target)
                 } else if let began = try stage.target.result(of: plan.deployment) {
                     try stage.target.write(began.with(.left))
+                    commit(stage.install)
                     failure.isLeftAsItIs = true
                 }
             }
@@ -69,12 +85,11 @@ struct Deployer: Sendable {
     }
 
     /// Everything that can go wrong before anybody notices: all targets are ready, checked, journalled and on the disk.
-    private func prepare() throws -> [Stage] {
+    private func prepare() async throws -> [Stage] {
         var stages: [Stage] = []
         do {
             for path in plan.targets {
-                let target = try Target(path, for: plan)
-                stages.append(try prepare(target))
+                stages.append(try await prepare(try Target(path, for: plan), path))
             }
             var synced: Set<UInt64> = []
             for stage in stages where plan.kind == .install {
@@ -90,19 +105,24 @@ struct Deployer: Sendable {
         return stages
     }
 
-    private func prepare(_ target: Target) throws -> Stage {
-        let hooks = HookRunner(plan: plan, target: target.path, log: log, announce: announce)
+    /// `path` is what the policy calls it.
+    private func prepare(_ target: Target, _ path: String) async throws -> Stage {
+        let hooks = HookRunner(plan: plan, target: path, log: log, announce: announce)
+        let install = inPlace(target, path)
+        try install?.putBack()
         do {
-            let appspec = try ReleaseFolder(target: target, plan: plan, say: { log.say($0) }).prepare()
-            let release = HookRunner.Release(
-                name: plan.release, path: target.path(of: plan.release), bundle: try target.bundle(of: plan.release),
-                appspec: appspec)
-            let events: [LifecycleEvent] =
-                plan.kind == .install
-                ? LifecycleEvent.ofDeployment
-                : [.applicationStart, .validateService]
-            try hooks.check(release, events)
-            let stage = Stage(target: target, release: release, previous: try previous(target, hooks), hooks: hooks)
+            let appspec = try await ReleaseFolder(target: target, plan: plan, say: { log.say($0) }).prepare()
+            let release = release(plan.release, try target.bundle(of: plan.release), appspec, in: target)
+            try hooks.check(
+                release, plan.installs ? LifecycleEvent.ofDeployment : [.applicationStart, .validateService])
+            let previous = try previous(target, hooks)
+            try install?.check(
+                release,
+                isCertain: !hooks.hasScripts(.beforeInstall, of: release)
+                    && !(previous.map { hooks.hasScripts(.applicationStop, of: $0) } ?? false))
+            let stubs = try await stubs(of: release, previous, target)
+            let stage = Stage(
+                target: target, release: release, previous: previous, hooks: hooks, install: install, stubs: stubs)
             // A new release comes with a sync of the file system; one that was there comes with none.
             try target.write(result(stage, .began), sync: plan.kind == .reactivate)
             return stage
@@ -112,17 +132,79 @@ struct Deployer: Sendable {
         }
     }
 
+    private func inPlace(_ target: Target, _ path: String) -> InPlaceInstall? {
+        let log = log
+        return plan.layout == .inPlace
+            ? InPlaceInstall(target: target, place: path, plan: plan, say: { log.say($0) }) : nil
+    }
+
     /// The live release with its own scripts; one whose folder is gone has none to run.
     private func previous(_ target: Target, _ hooks: HookRunner) throws -> HookRunner.Release? {
         guard let name = try target.live() else { return nil }
-        let bundle = try target.bundle(of: name)
         guard try target.hasRelease(name) else {
             log.say("the live release \(name) is gone from \(target.path), so its ApplicationStop is left out")
-            return HookRunner.Release(name: name, path: target.path(of: name), bundle: bundle, appspec: Appspec())
+            return release(name, try target.bundle(of: name), Appspec(), in: target)
         }
-        return HookRunner.Release(
-            name: name, path: target.path(of: name), bundle: bundle,
-            appspec: try ReleaseFolder.appspec(in: bundle) { log.say($0) })
+        do {
+            return try release(name, in: target)
+        } catch {
+            guard plan.ignoresStopFailures else { throw stopFailure(error) }
+            log.say("warning: the ApplicationStop of \(name) is left out, as asked: \(error)")
+            return release(name, try target.bundle(of: name), Appspec(), in: target)
+        }
+    }
+
+    // MARK: Switching
+
+    /// A script of the live release must not keep every other from taking its place (AWS reference 1.14, Q3).
+    private func stop(
+        _ previous: HookRunner.Release, _ stage: Stage, _ cancellation: Cancellation, _ began: () throws -> Void
+    )
+        async throws
+    {
+        do {
+            try await stage.hooks.run(.applicationStop, of: previous, cancellation, began: began)
+        } catch {
+            if failure(error).cause == .cancelled { throw error }
+            guard plan.ignoresStopFailures else { throw stopFailure(error) }
+            log.say("warning: \(failure(error).message); going on, as asked")
+        }
+    }
+
+    private func stopFailure(_ error: any Error) -> DeploymentFailure {
+        var failure = failure(error)
+        let name = "\(plan.owner.environment) --app \(plan.owner.app)"
+        let command =
+            plan.kind == .install
+            ? "promote \(plan.revision.abbreviated()) --to \(name)"
+            : "rollback \(name) --to \(plan.revision.abbreviated())"
+        let way =
+            "that script is the live release's; shipit \(command) --ignore-application-stop-failures goes on without it"
+        // The first line is what people are told.
+        let lines = failure.message.split(separator: "\n", maxSplits: 1)
+        failure.message = (["\(lines.first ?? ""); \(way)"] + lines.dropFirst().map(String.init)).joined(
+            separator: "\n")
+        return failure
+    }
+
+    /// Makes sure that scripts can see the releases where they expect them, before anything is touched.
+    private func stubs(
+        of release: HookRunner.Release, _ previous: HookRunner.Release?, _ target: Target
+    ) async throws -> StubLocks? {
+        guard let view = release.view ?? previous?.view else { return nil }
+        if let obstacle = await View.obstacle() {
+            throw ShipitError(
+                .failure,
+                "hook scripts cannot see the release at \(visibleLine(view.destinations[0])): no mount namespace can be had here: \(obstacle)",
+                hint: View.hint)
+        }
+        guard plan.installs, let view = release.view else { return nil }
+        let folder = Home(plan.owner.home).stubs
+        _ = try Directory(creating: folder, mode: 0o700)
+        let locks = try await StubLocks.take(view.destinations, in: folder)
+        try view.check(target: target.path)
+        try view.makeStubs(owner: SpareKind(owner: try target.root.status(), shared: []).owner)
+        return locks
     }
 
     private func bringLive(_ stage: Stage, _ cancellation: Cancellation) async throws {
@@ -134,15 +216,22 @@ struct Deployer: Sendable {
         }
         try cancellation.check()
         if let previous = stage.previous {
-            try await hooks.run(.applicationStop, of: previous, cancellation) { try journalled { $0.stopBegan = true } }
+            try await stop(previous, stage, cancellation) { try journalled { $0.stopBegan = true } }
         }
         try Failpoint.deployStopped.reach()
-        if plan.kind == .install {
-            try await hooks.run(.beforeInstall, of: release, cancellation)
+        if plan.installs {
+            let before = try await hooks.run(.beforeInstall, of: release, cancellation)
+            try Failpoint.deployScriptsRan.reach()
+            try release.view?.takeStubs(release.appspec.fileExistsBehavior ?? plan.fileExistsBehavior)
+            stage.stubs?.release()
             try Failpoint.deployReady.reach()
+            if let install = stage.install {
+                try announce("Install to \(install.place)")
+                try await install.install(release) { try cancellation.check() }
+            }
             // What the scripts wrote into the release must be on the disk before it is live.
-            let ran = try await hooks.run(.afterInstall, of: release, cancellation)
-            if ran { try target.root.syncFileSystem() }
+            let after = try await hooks.run(.afterInstall, of: release, cancellation)
+            if after || before && release.view != nil { try target.root.syncFileSystem() }
         }
         try cancellation.check()
         try Failpoint.deployBeforeSwitch.reach()
@@ -165,7 +254,7 @@ struct Deployer: Sendable {
             deployment: plan.deployment, token: plan.token, state: state, from: from, to: plan.release)
     }
 
-    private func failure(_ error: any Error) -> DeploymentFailure {
+    func failure(_ error: any Error) -> DeploymentFailure {
         switch error {
         case let failure as DeploymentFailure: failure
         case is CancellationError: DeploymentFailure(cause: .cancelled, message: "cancelled")
@@ -174,84 +263,38 @@ struct Deployer: Sendable {
         }
     }
 
-    // MARK: Health
-
-    private func checkHealth(_ stage: Stage, _ cancellation: Cancellation) async throws {
-        guard let health = plan.health else { return }
-        let deadline = ContinuousClock.now + .seconds(health.within)
-        try announce("health check on \(stage.target.path)")
-        var obstacle: String?
-        repeat {
-            try cancellation.check()
-            obstacle = try await ask(health.probe, stage, deadline, cancellation)
-            if obstacle == nil {
-                log.say("the health check passed")
-                return
-            }
-            try await Task.sleep(for: .milliseconds(100))
-        } while ContinuousClock.now < deadline
-        let time = Duration.seconds(health.within).spoken
-        throw DeploymentFailure(
-            cause: .failed, message: "the health check did not pass within \(time): \(obstacle ?? "")")
-    }
-
-    private func ask(
-        _ probe: HealthCheck.Probe, _ stage: Stage, _ deadline: ContinuousClock.Instant, _ cancellation: Cancellation
-    ) async throws -> String? {
-        let rest = max(.milliseconds(100), deadline - ContinuousClock.now)
-        switch probe {
-        case .url(let url):
-            guard let probe = HTTPProbe(url: url) else { return "\(url) is not an http URL" }
-            return await onThread { probe.obstacle(within: min(5, rest.inSeconds)) }
-        case .command(let words):
-            guard let program = words.first.flatMap(Self.find) else {
-                return "there is no program \(words.first ?? "")"
-            }
-            var environment = Command.plainEnvironment.merging(plan.variables) { $1 }
-            environment["SHIPIT_TARGET"] = stage.target.path
-            environment["SHIPIT_RELEASE_DIR"] = stage.release.path
-            environment["SHIPIT_ENVIRONMENT"] = plan.owner.environment
-            let command = Command(
-                program, Array(words.dropFirst()), environment: environment, in: stage.release.path,
-                mark: "\(plan.mark).health")
-            let log = log
-            let outcome = try await Program.run(command, limit: rest, cancellation: cancellation) { log.output($0) }
-            log.finish()
-            if outcome.stopped == .cancelled { throw CancellationError() }
-            return outcome.isSuccess ? nil : "\(words[0]) ended with \(outcome.exit)"
-        }
-    }
-
-    private static func find(_ program: String) -> String? {
-        if program.hasPrefix("/") { return FileSystem.exists(program) ? program : nil }
-        return Command.find(program)
-    }
-
     // MARK: Putting back
 
     /// What a worker that died left of this attempt: adopted when every target says that it succeeded, else put back.
     ///
     /// Can itself be interrupted and run again. Returns whether the deployment had succeeded.
     func recover() async throws -> Bool {
-        let targets = try plan.targets.filter(FileSystem.exists).map { try Target($0, for: plan) }
-        let results = try targets.compactMap { try $0.result(of: plan.deployment) }.filter { $0.token == plan.token }
+        let targets = try plan.targets.filter { FileSystem.exists(plan.store(of: $0)) }
+            .map { (target: try Target($0, for: plan), path: $0) }
+        let results = try targets.compactMap { try $0.target.result(of: plan.deployment) }
+            .filter { $0.token == plan.token }
         try Failpoint.recoveryBegan.reach()
-        if results.count == plan.targets.count, results.allSatisfy({ $0.state == .succeeded }) { return true }
+        if results.count == plan.targets.count, results.allSatisfy({ $0.state == .succeeded }) {
+            for (target, path) in targets { commit(inPlace(target, path)) }
+            return true
+        }
         ProcessSweep.end(marked: plan.mark)
         ProcessSweep.end(marked: plan.backMark)
-        for target in targets.reversed() { try await putBack(target) }
+        for (target, path) in targets.reversed() { try await putBack(target, path) }
         return false
     }
 
     /// Makes what was live in a target live again, as far as this attempt touched it, and takes its release away.
-    private func putBack(_ target: Target) async throws {
+    private func putBack(_ target: Target, _ path: String) async throws {
         try Failpoint.putBackBegan.reach()
+        let install = inPlace(target, path)
         guard let began = try journal(of: target), began.state == .began || began.state == .succeeded else {
             ProcessSweep.end(marked: plan.mark)
+            try install?.putBack()
             if plan.kind == .install, try target.live() != plan.release { try? target.removeRelease(plan.release) }
             return
         }
-        var hooks = HookRunner(plan: plan, target: target.path, log: log, announce: announce)
+        var hooks = HookRunner(plan: plan, target: path, log: log, announce: announce)
         hooks.isPuttingBack = true
         if began.startBegan {
             do {
@@ -261,6 +304,11 @@ struct Deployer: Sendable {
             }
         }
         ProcessSweep.end(marked: plan.mark)
+        // What a script left where the release was to be seen goes with the release.
+        if plan.kind == .install, try target.hasRelease(began.to) {
+            try release(began.to, in: target).view?.takeStubs(.retain)
+        }
+        try install?.putBack()
         let wasSwitched = try target.live() != began.from
         // A locked ledger must not keep the old release from coming back.
         if let from = began.from { try? announce("putting back \(from)") }
@@ -290,8 +338,14 @@ struct Deployer: Sendable {
 
     private func release(_ name: String, in target: Target) throws -> HookRunner.Release {
         let bundle = try target.bundle(of: name)
-        return HookRunner.Release(
-            name: name, path: target.path(of: name), bundle: bundle,
-            appspec: try ReleaseFolder.appspec(in: bundle) { log.say($0) })
+        let appspec = try ReleaseFolder.appspec(in: bundle) { log.say($0) }
+        return release(name, bundle, appspec.naming(plan.accounts), in: target)
+    }
+
+    private func release(_ name: String, _ bundle: String, _ appspec: Appspec, in target: Target) -> HookRunner.Release
+    {
+        let path = target.path(of: name)
+        let view = plan.layout == .releases && plan.hasView ? View(appspec, release: path) : nil
+        return HookRunner.Release(name: name, path: path, bundle: bundle, appspec: appspec, view: view)
     }
 }

@@ -43,6 +43,15 @@ public struct DeploymentPlan: Hashable, Sendable, Codable {
     public var runas: String?
     /// Of each of the server's own hook scripts, in seconds.
     public var hookTimeout: Double
+    public var layout = EnvironmentPolicy.Layout.releases
+    /// In place, where the appspec does not say.
+    public var fileExistsBehavior = Appspec.FileExistsBehavior.disallow
+    /// This machine's names for the users and groups of appspecs.
+    public var accounts: [String: String] = [:]
+    /// A failing ApplicationStop of what is live stops nothing.
+    public var ignoresStopFailures = false
+    /// Hook scripts see a release's files where its appspec has them.
+    public var hasView = true
 
     public struct ArtifactPlace: Hashable, Sendable, Codable {
         public var manifest: String
@@ -57,6 +66,17 @@ public struct DeploymentPlan: Hashable, Sendable, Codable {
         /// The revision in a repository: before there is a tarball, and in the first environment only.
         case repository(String)
     }
+
+    /// Where the releases of a target are.
+    func store(of target: String) -> String {
+        switch layout {
+        case .releases: target
+        case .inPlace: Home(owner.home).store(owner.app, owner.environment, target)
+        }
+    }
+
+    /// All of AWS's events belong to it, as they do whenever files are installed in place.
+    var installs: Bool { kind == .install || layout == .inPlace }
 
     /// In the environment of every process that comes of this attempt.
     var mark: String { "deploy-\(owner.home)-\(deployment).\(token)" }

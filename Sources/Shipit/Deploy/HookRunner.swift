@@ -13,8 +13,8 @@ struct HookRunner: Sendable {
     /// Scripts that put things back are no part of the attempt that they clear away.
     var isPuttingBack = false
 
-    /// The owner of the target, as whom scripts run that name nobody.
-    private var owner: User? {
+    /// The owner of the target, as whom scripts run that name nobody; nil for ourselves.
+    var owner: User? {
         guard geteuid() == 0 else { return nil }
         if let name = plan.runas { return User.named(name) }
         guard let status = FileSystem.status(target), status.st_uid != 0 else { return nil }
@@ -41,7 +41,8 @@ struct HookRunner: Sendable {
         for (index, script) in scripts.enumerated() {
             let call = Call(
                 path: "\(release.bundle)/\(script.location)", name: script.location, event: event, number: index,
-                limit: .seconds(script.timeout), user: try user(script))
+                limit: .seconds(script.timeout), user: try user(script),
+                view: event == .beforeInstall ? nil : release.view)
             try await run(call, release, cancellation)
         }
         if let server {
@@ -61,6 +62,7 @@ struct HookRunner: Sendable {
         let limit: Duration
         let user: User?
         var isServer = false
+        var view: View?
     }
 
     /// A release with what its hook scripts need.
@@ -69,10 +71,19 @@ struct HookRunner: Sendable {
         var path: String
         var bundle: String
         var appspec: Appspec
+        /// What its scripts see, except those of BeforeInstall.
+        var view: View?
+
+        var hasAppspec: Bool { ReleaseFolder.appspecs.contains { FileSystem.exists("\(bundle)/\($0)") } }
+    }
+
+    func hasScripts(_ event: LifecycleEvent, of release: Release) -> Bool {
+        !(release.appspec.hooks[event] ?? []).isEmpty || plan.serverHooks[event] != nil
     }
 
     /// Everything about the scripts that can be known before anything is touched.
     func check(_ release: Release, _ events: [LifecycleEvent]) throws {
+        try checkPermissions(release.appspec)
         for event in events {
             for script in release.appspec.hooks[event] ?? [] {
                 _ = try user(script)
@@ -136,10 +147,11 @@ struct HookRunner: Sendable {
         let (program, arguments) = try Self.interpreter(call.path, call.name)
         let mark = "\(isPuttingBack ? plan.backMark : plan.mark).\(call.event.rawValue).\(call.number)"
         let command = Command(
-            program, arguments, environment: environment, in: FileSystem.isFolder(release.path) ? release.path : target,
-            as: call.user, mark: mark)
+            program, arguments, environment: environment, in: folder(of: release), as: call.user, mark: mark)
         let log = log
-        let outcome = try await Program.run(command, limit: call.limit, cancellation: cancellation) { log.output($0) }
+        try call.view?.makeStubs(owner: nil)
+        let seeing = call.view?.enclosing(command) ?? command
+        let outcome = try await Program.run(seeing, limit: call.limit, cancellation: cancellation) { log.output($0) }
         log.finish()
         if outcome.isSuccess { return }
         // Nothing of a script that failed outlives it, also what left its group and session.
@@ -159,6 +171,11 @@ struct HookRunner: Sendable {
         throw DeploymentFailure(
             cause: .failed,
             message: "\(what) ended, but its child \(pids) kept the output open; start it with </dev/null >FILE 2>&1")
+    }
+
+    /// In place it is what is installed to, as the agent, which works in `/`, has it.
+    private func folder(of release: Release) -> String {
+        plan.layout == .releases && FileSystem.isFolder(release.path) ? release.path : target
     }
 
     /// AWS's variables and ours (AWS reference 1.8).

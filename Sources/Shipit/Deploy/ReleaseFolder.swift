@@ -18,23 +18,25 @@ struct ReleaseFolder {
     }
 
     private static let incoming = Array("incoming".utf8)
+    /// The first that is there counts.
+    static let appspecs = ["appspec.yml", "appspec.yaml"]
 
     /// The appspec of the release, which has to be known before anything is touched.
-    func prepare() throws -> Appspec {
+    func prepare() async throws -> Appspec {
         guard let place = plan.artifact else {
             guard try target.hasRelease(plan.release) else {
                 throw ShipitError(.failure, "the release \(plan.release) is gone from \(target.path)")
             }
-            return try Self.appspec(in: try target.bundle(of: plan.release), say)
+            return try Self.appspec(in: try target.bundle(of: plan.release), say).naming(plan.accounts)
         }
         try removeLeftovers()
         let content = try ReleaseContent(plan, place)
         let filling = try patchSpare(content) ?? fill(content)
-        let appspec = try Self.appspec(in: "\(target.path)/.shipit/incoming/tree", say)
-        if appspec.mapsEverything {
+        let appspec = try Self.appspec(in: "\(target.path)/.shipit/incoming/tree", say).naming(plan.accounts)
+        if appspec.mapsEverything || plan.layout == .inPlace {
             try finish(filling, content.manifest)
         } else {
-            try finishMapped(try map(appspec, try content.manifest.load(), from: filling.tree))
+            try finishMapped(try await map(appspec, try content.manifest.load()))
         }
         try target.own.removeTree(Self.incoming)
         try Failpoint.deployPrepared.reach()
@@ -116,12 +118,7 @@ struct ReleaseFolder {
 
     private func finishMapped(_ manifest: Manifest) throws {
         let kind = try spareKind
-        let release = try target.own.open(Array("mapped".utf8))
-        try links.make(in: release, owner: kind.owner)
-        try kind.give(release)
-        if let owner = kind.owner {
-            for entry in manifest.entries { try release.give(entry.path, owner.user, owner.group) }
-        }
+        try links.make(in: try target.own.open(Array("mapped".utf8)), owner: kind.owner)
         let writer = ManifestWriter(try target.own.createFile(Array("manifests/\(plan.release).manifest".utf8)))
         for entry in manifest.entries { try writer.add(entry) }
         _ = try writer.finish()
@@ -129,9 +126,15 @@ struct ReleaseFolder {
         try target.own.rename(Array("incoming/tree".utf8), to: Array("bundles/\(plan.release)".utf8))
     }
 
-    private func makeFolder(_ name: String) throws -> Directory {
-        try target.own.makeDirectory(Array(name.utf8), mode: 0o755)
-        return try target.own.open(Array(name.utf8))
+    /// What the appspec maps, below a second folder, with the permissions that it gives.
+    private func map(_ appspec: Appspec, _ manifest: Manifest) async throws -> Manifest {
+        try target.own.makeDirectory(Array("mapped".utf8), mode: 0o755)
+        try spareKind.give(try target.own.open(Array("mapped".utf8)))
+        let mapping = try ReleaseMapping(
+            appspec, manifest, from: "\(target.own.path)/incoming/tree", to: "\(target.own.path)/mapped")
+        mapping.remarks.forEach { say("warning: \($0)") }
+        try await mapping.fill(owner: try spareKind.owner, state: target.own)
+        return mapping.manifest
     }
 
     /// What a crashed attempt left: nobody can have seen it.
@@ -162,82 +165,12 @@ struct ReleaseFolder {
         }
     }
 
-    // MARK: files:
-
-    /// What the appspec maps, copied below a second folder; all sources are there before anything is copied.
-    private func map(_ appspec: Appspec, _ manifest: Manifest, from incoming: Directory) throws -> Manifest {
-        var mapped: [[UInt8]: ManifestEntry] = [:]
-        var sources: [[UInt8]: [UInt8]] = [:]
-        func add(_ entry: ManifestEntry, at path: [UInt8]) throws {
-            guard !path.isEmpty else { return }
-            let moved = ManifestEntry(
-                path: path, kind: entry.kind, mode: entry.mode, size: entry.size, digest: entry.digest, link: entry.link
-            )
-            if let there = mapped[path], there.kind != .directory || entry.kind != .directory {
-                throw ShipitError(.failure, "appspec.yml maps two sources to \(visible(path))")
-            }
-            mapped[path] = moved
-            sources[path] = entry.path
-            var above = path.split(separator: UInt8(ascii: "/"))
-            while above.count > 1 {
-                above.removeLast()
-                let folder = Array(above.joined(separator: [UInt8(ascii: "/")]))
-                if let there = mapped[folder] {
-                    guard there.kind == .directory else {
-                        throw ShipitError(
-                            .failure, "appspec.yml maps a file to \(visible(folder)), where a folder is needed")
-                    }
-                } else {
-                    mapped[folder] = .directory(folder)
-                }
-            }
-        }
-        for mapping in appspec.files {
-            let source = Array(mapping.source.utf8), destination = Array(mapping.destination.utf8)
-            let matching = manifest.entries.filter {
-                source.isEmpty || $0.path == source || $0.path.starts(with: source + [UInt8(ascii: "/")])
-            }
-            guard !matching.isEmpty else {
-                throw ShipitError(
-                    .failure,
-                    "appspec.yml names the source \(visibleLine(mapping.source)), which is not in the artifact")
-            }
-            for entry in matching {
-                if entry.path == source, entry.kind != .directory {
-                    let name = Array(source.split(separator: UInt8(ascii: "/")).last ?? [])
-                    try add(entry, at: destination.isEmpty ? name : destination + [UInt8(ascii: "/")] + name)
-                } else if entry.path == source {
-                    try add(entry, at: destination)
-                } else {
-                    let rest = source.isEmpty ? entry.path : Array(entry.path.dropFirst(source.count + 1))
-                    try add(entry, at: destination.isEmpty ? rest : destination + [UInt8(ascii: "/")] + rest)
-                }
-            }
-        }
-        let entries = mapped.values.sorted { $0.path.lexicographicallyPrecedes($1.path) }
-        let result = try Manifest(entries: entries)
-        let folder = try makeFolder("mapped")
-        for entry in entries {
-            switch entry.kind {
-            case .directory: try folder.makeDirectory(entry.path)
-            case .link:
-                try PathRules.checkLink(at: entry.path, target: entry.link)
-                try folder.createLink(entry.path, target: entry.link)
-            case .file:
-                let writer = try folder.createFile(entry.path, mode: entry.mode)
-                _ = try incoming.readFile(sources[entry.path] ?? entry.path) { try writer.write($0) }
-                try writer.close()
-            }
-        }
-        return result
-    }
-
     /// The appspec of an unpacked artifact; none is as good as an empty one.
     static func appspec(in bundle: String, _ say: (String) -> Void) throws -> Appspec {
-        for name in ["appspec.yml", "appspec.yaml"] {
+        for name in appspecs {
             guard let bytes = try FileSystem.read("\(bundle)/\(name)", limit: YAMLReader.sizeLimit) else { continue }
             let (appspec, warnings) = try Appspec.parse(bytes, file: name)
-            for warning in warnings + (try appspec.checkForReleases(file: name)) { say(warning.description) }
+            for warning in warnings + appspec.remarks(file: name) { say(warning.description) }
             return appspec
         }
         return Appspec()

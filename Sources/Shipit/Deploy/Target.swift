@@ -19,7 +19,14 @@ final class Target {
     ///
     /// Waits for a holder that is ending; refuses when a newer token was seen, or when it is another's target.
     convenience init(_ path: String, for plan: DeploymentPlan) throws {
-        try self.init(path, of: plan.owner, token: plan.token)
+        let store = plan.store(of: path)
+        if store != path {
+            // Releases belong to whom the files are to belong to.
+            if path != "/" { try Self.makeSure(of: path) }
+            try Self.makeSure(of: store)
+            if geteuid() == 0, let status = FileSystem.status(path) { chown(store, status.st_uid, status.st_gid) }
+        }
+        try self.init(store, of: plan.owner, token: plan.token)
     }
 
     /// The same without a plan, for who puts a target right; `patience` is how long a holder may take to end.
@@ -100,7 +107,7 @@ final class Target {
     }
 
     /// The target's folder: never a link, never something else, made with its parent's owner.
-    private static func makeSure(of path: String) throws {
+    static func makeSure(of path: String) throws {
         if let status = FileSystem.linkStatus(path) {
             guard status.st_mode & S_IFMT == S_IFDIR else {
                 throw ShipitError(

@@ -79,9 +79,10 @@ struct DeployJob: Sendable {
 
     /// Whether a target's `current` names this deployment's release, whatever else went wrong.
     private var isOnDisk: Bool {
-        policy.pipeline.environment(job.name)?.targets.contains { path in
+        guard let environment = policy.pipeline.environment(job.name) else { return false }
+        return installation.home.stores(run.app, environment).contains { path in
             LiveRelease(at: path)?.number == deployment.release
-        } ?? false
+        }
     }
 
     /// The plan, from the policy that the job was made under and from what the ledger knows.
@@ -121,7 +122,11 @@ struct DeployJob: Sendable {
             artifact: place, targets: environment.targets,
             shared: environment.shared, health: environment.health, putsBack: environment.onFailure == .rollback,
             variables: file.variables, secrets: file.secrets, serverHooks: hooks,
-            usesSpare: environment.spare, runas: environment.runas, hookTimeout: environment.hookTimeout.inSeconds)
+            usesSpare: environment.spare, runas: environment.runas, hookTimeout: environment.hookTimeout.inSeconds,
+            layout: environment.layout, fileExistsBehavior: environment.fileExistsBehavior,
+            accounts: environment.accounts,
+            ignoresStopFailures: environment.ignoresStopFailures || job.ignoresStopFailures,
+            hasView: environment.hasView)
     }
 
     private func place(_ artifact: Artifact) throws -> DeploymentPlan.ArtifactPlace {

@@ -30,7 +30,8 @@ struct Retention: Sendable {
     /// Under the target's lock, so that what is kept is decided and done in one go; a deployment that holds it prunes
     /// afterwards too. One that can become the spare release is taken for that, the others lie in the target's trash.
     func prune(_ app: App, _ environment: EnvironmentPolicy, say: (String) -> Void) throws {
-        for path in environment.targets where FileSystem.exists("\(path)/.shipit/lock") {
+        for path in installation.home.stores(app.name, environment)
+        where FileSystem.exists("\(path)/.shipit/lock") {
             guard let lock = try TargetLock(taking: path) else { continue }
             defer { withExtendedLifetime(lock) {} }
             let root = try Directory(path: path)

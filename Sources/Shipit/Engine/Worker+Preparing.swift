@@ -15,7 +15,7 @@ extension Worker {
     func goOnPreparing(_ group: inout ThrowingDiscardingTaskGroup<any Error>) {
         for app in installation.apps().apps {
             for environment in app.pipeline.environments
-            where environment.targets.contains(where: SparePreparation.isUnfinished) {
+            where installation.home.stores(app.name, environment).contains(where: SparePreparation.isUnfinished) {
                 let place = Place(app: app.name, environment: environment.name)
                 let preparation = announcePreparation(place)
                 group.addTask { [self] in await prepareSpares(place, preparation) }
@@ -33,7 +33,8 @@ extension Worker {
         do {
             let app = try installation.app(place.app)
             guard let environment = app.pipeline.environment(place.environment) else { return }
-            for target in environment.targets {
+            let targets = installation.home.stores(place.app, environment)
+            for target in targets {
                 try cancellation.check()
                 try await onThread {
                     try SparePreparation.tidy(target, kept: environment.spare) { try cancellation.check() }
@@ -45,7 +46,7 @@ extension Worker {
             else { return }
             let source = DeploymentPlan.Source(
                 artifact, installation.home, repository: app.pipeline.repository)
-            for target in environment.targets {
+            for target in targets {
                 let preparation = SparePreparation(
                     path: target, live: release, shared: environment.shared, source: source
                 ) { logger.info("\($0)") }

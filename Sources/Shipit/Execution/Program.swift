@@ -127,7 +127,7 @@ public enum Program {
     ///
     /// Subprocess 1.0 could do it, but after a raw clone: glibc's setgroups then waits for threads that the child does
     /// not have, and the child hangs for ever.
-    private static func asUser(_ command: Command) -> (program: String, arguments: [String]) {
+    static func asUser(_ command: Command) -> (program: String, arguments: [String]) {
         guard let user = command.user, user.uid != geteuid() else { return (command.program, command.arguments) }
         let groups = Set(user.groups + [user.gid]).sorted().map(String.init).joined(separator: ",")
         let change = ["--reuid=\(user.uid)", "--regid=\(user.gid)", "--groups=\(groups)", "--"]

@@ -12,6 +12,8 @@ struct InstallPlanner {
     /// The deployment's, which the appspec may overrule.
     let behavior: Appspec.FileExistsBehavior
 
+    /// Nothing of what is at the root is looked at.
+    private let isBlank: Bool
     private var plan = InstallPlan()
     private var problems: [Diagnostic] = []
     /// What earlier deployments brought and this one takes away.
@@ -23,21 +25,22 @@ struct InstallPlanner {
 
     init(
         _ appspec: Appspec, _ file: String, from bundle: InstallRoot, to root: InstallRoot,
-        behavior: Appspec.FileExistsBehavior
+        behavior: Appspec.FileExistsBehavior, isBlank: Bool
     ) {
         self.appspec = appspec
+        self.isBlank = isBlank
         self.file = file
         self.bundle = bundle
         self.root = root
         self.behavior = appspec.fileExistsBehavior ?? behavior
     }
 
-    /// Throws `Diagnostics` with all that is wrong.
+    /// Throws `Diagnostics` with all that is wrong. `isBlank`: as if nothing were there yet.
     static func plan(
         _ appspec: Appspec, _ file: String, from bundle: InstallRoot, to root: InstallRoot,
-        behavior: Appspec.FileExistsBehavior, after cleanup: CleanupList
+        behavior: Appspec.FileExistsBehavior, after cleanup: CleanupList, isBlank: Bool = false
     ) throws -> InstallPlan {
-        var planner = InstallPlanner(appspec, file, from: bundle, to: root, behavior: behavior)
+        var planner = InstallPlanner(appspec, file, from: bundle, to: root, behavior: behavior, isBlank: isBlank)
         try planner.clean(cleanup)
         for mapping in appspec.files { try planner.add(mapping) }
         try planner.addPermissions()
@@ -100,6 +103,7 @@ struct InstallPlanner {
     /// A link counts as what it leads to.
     private func there(_ path: [UInt8]) throws -> There {
         if path.isEmpty { return .folder }
+        if isBlank { return .nothing }
         if removed.contains(path) || path.foldersAbove.contains(where: removed.contains) { return .nothing }
         guard let status = try root.status(path, following: true) else {
             return try root.status(path, following: false) == nil ? .nothing : .deadLink

@@ -64,12 +64,28 @@ struct InstallTransaction {
 
     /// Leaves the rest, whether it comes to its end or not, to ``recover(in:of:at:)``. `step` is called before each change.
     func begin(_ step: () throws -> Void = {}) async throws {
+        try await apply(step)
+        try Failpoint.installExchanged.reach()
+        try step()
+        try Self.commit(in: state, of: group)
+    }
+
+    /// From here on ``recover(in:of:at:)`` keeps what is new, and removes what was there before.
+    static func commit(in state: Directory, of group: String) throws {
+        let files = Files(group)
+        guard try state.metadata(files.journal) != nil else { return }
+        try state.rename(files.journal, to: files.done)
+        try state.sync()
+    }
+
+    /// Everything is in its place, and what was there before is aside until ``commit(in:of:)``.
+    func apply(_ step: () throws -> Void = {}) async throws {
         let journal = try prepareJournal()
         let files = Files(group)
         try state.writeAtomically(files.staging, journal.bytes)
         for (number, copy) in plan.copies.enumerated() {
             try step()
-            try await stage(copy, number)
+            try await stage(copy, at: aside(copy.destination, "new", number))
         }
         try Self.syncDevices(journal, root)
         try Failpoint.installStaged.reach()
@@ -86,10 +102,6 @@ struct InstallTransaction {
         try state.writeAtomically(files.cleanup, plan.cleanup.bytes(below: root.path))
         try state.writeAtomically(files.lastSuccessful, Array(lastSuccessful.utf8))
         try Self.syncDevices(journal, root)
-        try Failpoint.installExchanged.reach()
-        try step()
-        try state.rename(files.journal, to: files.done)
-        try state.sync()
     }
 
     // MARK: What is aside
@@ -124,9 +136,25 @@ struct InstallTransaction {
 
     // MARK: Staging
 
+    /// Fills a folder that nobody sees yet, where nothing has to be put back. New folders are `owner`'s.
+    func fill(owner: Owner?) async throws {
+        for folder in plan.folders {
+            try root.withParent(of: folder, "make") { parent, name in
+                guard mkdirat(parent, name, 0o755) == 0, fchmodat(parent, name, 0o755, 0) == 0 else {
+                    throw root.failure("make", folder)
+                }
+                guard let owner else { return }
+                guard fchownat(parent, name, owner.user, owner.group, AT_SYMLINK_NOFOLLOW) == 0 else {
+                    throw root.failure("set the owner of", folder)
+                }
+            }
+        }
+        for copy in plan.copies { try await stage(copy, at: copy.destination) }
+        try await changeFolders()
+    }
+
     /// A copy with the mode, times and owner of its source, and what the permissions make of them.
-    private func stage(_ copy: InstallPlan.Copy, _ number: Int) async throws {
-        let place = aside(copy.destination, "new", number)
+    private func stage(_ copy: InstallPlan.Copy, at place: [UInt8]) async throws {
         guard !copy.isLink else {
             let target = try link(copy.source)
             return try root.withParent(of: place, "write") { folder, name in

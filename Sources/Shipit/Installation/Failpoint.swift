@@ -19,6 +19,7 @@ public enum Failpoint: String, Hashable, Sendable, CaseIterable {
     case deployPrepared = "deploy-prepared"
     case deployJournalled = "deploy-journalled"
     case deployStopped = "deploy-stopped"
+    case deployScriptsRan = "deploy-scripts-ran"
     case deployReady = "deploy-ready"
     case deployBeforeSwitch = "deploy-before-switch"
     case deployAfterSwitch = "deploy-after-switch"

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A lock on a file of its own, taken without waiting; it ends with its holder.
-final class FileLock {
+final class FileLock: Sendable {
     private let descriptor: Int32
 
     /// `busy`: what to say when somebody else has it.

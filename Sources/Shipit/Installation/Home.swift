@@ -77,6 +77,24 @@ public struct Home: Hashable, Sendable {
     /// What builds of an app keep for the next one: entries by the hash of their key.
     public func caches(_ app: String) -> String { "\(caches)/\(app)" }
     public var caches: String { "\(path)/caches" }
+    /// What shipit knows of an in-place target, whose own folder hook scripts may clear: releases and the state of the
+    /// installation. The target's path is written as in a URL.
+    public func store(_ app: String, _ environment: String, _ target: String) -> String {
+        let name = target.replacing("%", with: "%25").replacing("/", with: "%2F")
+        return "\(path)/targets/\(app)/\(environment)/\(name)"
+    }
+
+    /// Locks of the empty folders that views cover.
+    var stubs: String { "\(path)/stubs" }
+
+    /// Where the releases of each target are: in it, or elsewhere for one that is installed in place.
+    public func stores(_ app: String, _ environment: EnvironmentPolicy) -> [String] {
+        switch environment.layout {
+        case .releases: environment.targets
+        case .inPlace: environment.targets.map { store(app, environment.name, $0) }
+        }
+    }
+
     public func run(_ run: Int64) -> String { "\(path)/runs/\(run)" }
     public func log(_ run: Int64, _ job: String) -> String { "\(path)/runs/\(run)/\(job).log" }
     public func workspace(_ job: Job) -> String { "\(work)/\(job.run)-\(job.id)-\(job.attempt)" }

@@ -55,6 +55,7 @@ extension Job: FetchableRecord {
         policy = row["policy"]
         artifact = row["artifact"]
         backTo = row["back_to"]
+        ignoresStopFailures = row["ignores_stop_failures"]
         by = row["by"]
         cancelledBy = row["cancelled_by"]
         startedAt = row["started_at"]

@@ -43,27 +43,29 @@ extension Ledger {
 
     /// A run that deploys an artifact to one environment without a build.
     public func promote(
-        _ artifact: Artifact, to environment: String, by: String, reason: String?, policy: Policy
+        _ artifact: Artifact, to environment: String, by: String, reason: String?, policy: Policy,
+        ignoringStopFailures: Bool = false
     ) throws -> Int64 {
         try write { db in
             let run = try db.insertRun(.promote, app: artifact.app, artifact.revision, by: by, reason: reason)
             let position = (policy.pipeline.environments.firstIndex { $0.name == environment } ?? 0) + 1
             try db.insertJob(
                 run: run, app: artifact.app, position: position, name: environment, kind: .deploy, policy: policy,
-                artifact: artifact.id, by: by)
+                artifact: artifact.id, by: by, ignoringStopFailures: ignoringStopFailures)
             return run
         }
     }
 
     /// A promotion of a run that waits continues it, under today's policy.
-    public func promote(waiting job: Job, by: String, policy: Policy) throws {
+    public func promote(waiting job: Job, by: String, policy: Policy, ignoringStopFailures: Bool = false) throws {
         try write { db in
             try db.keep(policy)
             try db.execute(
                 cached: """
-                    UPDATE job SET status = 'queued', waits = NULL, reason = NULL, by = ?, policy = ?
+                    UPDATE job
+                    SET status = 'queued', waits = NULL, reason = NULL, by = ?, policy = ?, ignores_stop_failures = ?
                     WHERE id = ? AND status = 'waiting'
-                    """, arguments: [by, policy.digest, job.id])
+                    """, arguments: [by, policy.digest, ignoringStopFailures, job.id])
             guard db.changesCount == 1 else {
                 throw ShipitError(.busy, "run \(job.run) does not wait any more", hint: "shipit show \(job.run)")
             }
@@ -72,14 +74,17 @@ extension Ledger {
     }
 
     /// A run that makes an earlier release live again; the deployment that runs there is cancelled.
-    public func rollBack(to deployment: Deployment, by: String, reason: String?, policy: Policy) throws -> Int64 {
+    public func rollBack(
+        to deployment: Deployment, by: String, reason: String?, policy: Policy, ignoringStopFailures: Bool = false
+    ) throws -> Int64 {
         try write { db in
             let app = deployment.app
             let run = try db.insertRun(.rollback, app: app, deployment.revision, by: by, reason: reason)
             let position = (policy.pipeline.environments.firstIndex { $0.name == deployment.environment } ?? 0) + 1
             try db.insertJob(
                 run: run, app: app, position: position, name: deployment.environment, kind: .deploy, policy: policy,
-                artifact: deployment.artifact, backTo: deployment.id, by: by)
+                artifact: deployment.artifact, backTo: deployment.id, by: by,
+                ignoringStopFailures: ignoringStopFailures)
             try db.execute(
                 cached: """
                     UPDATE job SET cancelled_by = ? WHERE app = ? AND name = ? AND kind = 'deploy'
@@ -183,17 +188,19 @@ extension Database {
     @discardableResult
     func insertJob(
         run: Int64, app: String, position: Int, name: String, kind: Job.Kind, policy: Policy, artifact: Int64? = nil,
-        backTo: Int64? = nil, by: String? = nil, waits: Job.Wait? = nil, reason: String? = nil
+        backTo: Int64? = nil, by: String? = nil, waits: Job.Wait? = nil, reason: String? = nil,
+        ignoringStopFailures: Bool = false
     ) throws -> Int64 {
         try keep(policy)
         try execute(
             cached: """
-                INSERT INTO job (run, app, position, name, kind, status, waits, reason, policy, artifact, back_to, by, created_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO job (run, app, position, name, kind, status, waits, reason, policy, artifact, back_to, by,
+                    ignores_stop_failures, created_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 run, app, position, name, kind, waits == nil ? Status.queued : .waiting, waits, reason, policy.digest,
-                artifact, backTo, by, Timestamp.now,
+                artifact, backTo, by, ignoringStopFailures, Timestamp.now,
             ])
         let id = lastInsertedRowID
         if waits == nil {

@@ -7,6 +7,7 @@ extension Ledger {
         migrator.registerMigration("1") { try $0.execute(sql: schema1) }
         migrator.registerMigration("2") { try $0.execute(sql: schema2) }
         migrator.registerMigration("3") { try $0.execute(sql: schema3) }
+        migrator.registerMigration("4") { try $0.execute(sql: schema4) }
         return migrator
     }
 
@@ -220,5 +221,10 @@ extension Ledger {
         -- The pushes of an app; those that were found by comparing.
         CREATE INDEX push_update_app ON push_update(app, push);
         CREATE INDEX push_found ON push(at) WHERE spool IS NULL;
+        """
+
+    private static let schema4 = """
+        -- A person wants the deployment to go on when what is live cannot be stopped by its own script.
+        ALTER TABLE job ADD COLUMN ignores_stop_failures INTEGER NOT NULL DEFAULT 0;
         """
 }

@@ -49,6 +49,8 @@ public struct Job: Hashable, Sendable, Codable {
     public let artifact: Int64?
     /// The deployment that a rollback goes back to.
     public let backTo: Int64?
+    /// A person wants it to go on when what is live cannot be stopped by its own script.
+    public let ignoresStopFailures: Bool
     /// Who asked for this step; nil when the pipeline did.
     public let by: String?
     public let cancelledBy: String?

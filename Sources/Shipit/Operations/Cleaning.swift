@@ -32,7 +32,9 @@ public struct Cleaning: Sendable {
         var report = Report()
         for app in apps {
             for environment in app.pipeline.environments {
-                for target in environment.targets { try cleanTarget(target, app, environment, &report) }
+                for target in installation.home.stores(app.name, environment) {
+                    try cleanTarget(target, app, environment, &report)
+                }
             }
         }
         try cleanHome(apps, &report)

@@ -14,9 +14,10 @@ extension Inspection {
                 continue
             }
             let state = try installation.ledger.environment(app.name, environment.name)
-            for path in environment.targets {
+            for (path, place) in zip(installation.home.stores(app.name, environment), environment.targets) {
                 do {
                     try inspectTarget(path, app, environment, state)
+                    if environment.layout == .inPlace { try inspectInstalled(environment, path, place, state) }
                 } catch let error as ShipitError {
                     find(.currentDiffers, at: path, error.message, remedy: error.hint ?? "look at the target")
                 } catch {
@@ -46,7 +47,7 @@ extension Inspection {
         guard try inspectOwner(of: root, path, owner) else { return }
         try inspectToken(of: path)
         let complete = try inspectReleases(in: root, path, state, again)
-        try inspectCurrent(in: root, path, owner, state, complete, again)
+        try inspectCurrent(in: root, path, owner, state, complete, again, environment.layout)
         if !isBusy { try inspectLeftovers(in: root, path) }
     }
 
@@ -141,13 +142,14 @@ extension Inspection {
 
     private mutating func inspectCurrent(
         in root: Directory, _ path: String, _ owner: TargetOwner, _ state: EnvironmentState, _ complete: Set<String>,
-        _ again: String
+        _ again: String, _ layout: EnvironmentPolicy.Layout
     ) throws {
         let wanted = state.live?.releaseName
         let there = try Target.live(in: root, path)
         guard wanted != there else { return }
         let what = "it leads to \(there ?? "nothing"), and by the ledger \(wanted ?? "nothing") is live"
-        guard let wanted, complete.contains(wanted) else {
+        // A link alone installs nothing.
+        guard layout == .releases, let wanted, complete.contains(wanted) else {
             find(
                 .currentDiffers, at: "\(path)/current", what, remedy: wanted == nil ? "move it away, or deploy" : again)
             return
@@ -156,6 +158,26 @@ extension Inspection {
             .currentDiffers, at: "\(path)/current", what,
             remedy: "shipit fsck --repair points it there; then restart what runs",
             repair: .pointCurrent(path, owner, release: wanted))
+    }
+
+    /// What was installed in place, and what an installation that was cut short left there.
+    private mutating func inspectInstalled(
+        _ environment: EnvironmentPolicy, _ store: String, _ place: String, _ state: EnvironmentState
+    ) throws {
+        guard let live = state.live?.releaseName, FileSystem.isFolder("\(store)/releases/\(live)") else { return }
+        let again = "shipit promote \(live.drop { $0 != "-" }.dropFirst()) --to \(environment.name) --app \(state.app)"
+        let journal = String(decoding: InstallTransaction.Files(InPlaceInstall.group).journal, as: UTF8.self)
+        guard !FileSystem.exists("\(store)/.shipit/\(journal)") else {
+            return find(
+                .targetLeftover, at: "\(store)/.shipit/\(journal)",
+                "an installation to \(place) was cut short and not put back", remedy: again)
+        }
+        let check = try InstalledCheck(live, of: environment, in: try Directory(path: store), at: place)
+        for difference in check.differences.prefix(20) {
+            find(
+                .releaseDamaged, at: place == "/" ? "/\(difference.path)" : "\(place)/\(difference.path)",
+                "\(difference.kind.rawValue): \(difference.what)", remedy: again)
+        }
     }
 
     /// What crashed deployments left in the target's own folder.

@@ -59,7 +59,7 @@ public struct PlanReport: Sendable {
             deployments,
             keep: environment.keep)
         kept.formUnion(state.live?.release.map { [$0] } ?? [])
-        return environment.targets.flatMap { path in
+        return installation.home.stores(app.name, environment).flatMap { path in
             FileSystem.names(in: "\(path)/releases").compactMap { name in
                 guard let number = ReleaseName.number(name), !kept.contains(number) else { return nil }
                 return "\(path)/releases/\(name)"

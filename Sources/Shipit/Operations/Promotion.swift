@@ -63,13 +63,18 @@ public struct Promotion: Hashable, Sendable {
     }
 
     /// Does it: continues the waiting run, or makes a new one. Gives the run's number.
-    public func perform(_ installation: Installation, _ app: App, reason: String?) throws -> Int64 {
+    public func perform(
+        _ installation: Installation, _ app: App, reason: String?, ignoringStopFailures: Bool = false
+    ) throws -> Int64 {
         if let waiting {
-            try installation.ledger.promote(waiting: waiting, by: installation.person, policy: app.policy)
+            try installation.ledger.promote(
+                waiting: waiting, by: installation.person, policy: app.policy,
+                ignoringStopFailures: ignoringStopFailures)
             return waiting.run
         }
         return try installation.ledger.promote(
-            artifact, to: environment, by: installation.person, reason: reason, policy: app.policy)
+            artifact, to: environment, by: installation.person, reason: reason, policy: app.policy,
+            ignoringStopFailures: ignoringStopFailures)
     }
 
     private static func environment(

@@ -21,6 +21,8 @@ public struct ReleaseCheck: Hashable, Sendable {
 
     private let shared: String
     private let scripts: Set<[UInt8]>
+    /// What the permissions of its appspec say.
+    private let modes: [[UInt8]: UInt16]
     /// Paths that are links to what outlives releases.
     private var linked: Set<[UInt8]> = []
 
@@ -35,7 +37,13 @@ public struct ReleaseCheck: Hashable, Sendable {
             throw ShipitError(.failure, "\(path)/.shipit/manifests/\(release).manifest is damaged")
         }
         shared = "\(path)/shared/"
-        scripts = Self.scripts(release, in: target, path)
+        let hasBundle = FileSystem.isFolder("\(path)/.shipit/bundles/\(release)")
+        let bundle = hasBundle ? "\(path)/.shipit/bundles/\(release)" : "\(path)/releases/\(release)"
+        // A broken appspec is the deployment's error to report.
+        let appspec = try? ReleaseFolder.appspec(in: bundle, { _ in })
+        // With a bundle the scripts run from there.
+        scripts = hasBundle ? [] : Set(appspec?.hooks.values.joined().map { Array($0.location.utf8) } ?? [])
+        modes = hasBundle ? appspec?.modes(of: manifest) ?? [:] : [:]
         let folder = try target.open(Array("releases/\(release)".utf8))
         for entry in manifest.entries where !isBelowLink(entry.path) { try compare(entry, in: folder) }
         try findExtras(in: folder, manifest)
@@ -70,9 +78,10 @@ public struct ReleaseCheck: Hashable, Sendable {
 
     private mutating func compareMode(_ entry: ManifestEntry, _ status: ArtifactKit.Status) {
         // A hook script that the artifact does not make executable is made so in the release.
-        guard status.mode != entry.mode, !(scripts.contains(entry.path) && status.mode == 0o755) else { return }
+        let expected = modes[entry.path] ?? entry.mode
+        guard status.mode != expected, !(scripts.contains(entry.path) && status.mode == 0o755) else { return }
         let octal = { (mode: UInt16) in String(mode, radix: 8) }
-        add(.mode, entry.path, "its mode is \(octal(status.mode)), not \(octal(entry.mode))")
+        add(.mode, entry.path, "its mode is \(octal(status.mode)), not \(octal(expected))")
     }
 
     private func isBelowLink(_ path: [UInt8]) -> Bool {
@@ -114,15 +123,5 @@ public struct ReleaseCheck: Hashable, Sendable {
                 default: false
                 }
             }
-    }
-
-    private static func scripts(_ release: String, in target: Directory, _ path: String) -> Set<[UInt8]> {
-        let hasBundle = (try? target.metadata(Array(".shipit/bundles/\(release)".utf8))) ?? nil
-        // With a bundle the scripts run from there; a broken appspec is the deployment's error to report.
-        guard hasBundle == nil, let appspec = try? ReleaseFolder.appspec(in: "\(path)/releases/\(release)", { _ in })
-        else {
-            return []
-        }
-        return Set(appspec.hooks.values.joined().map { Array($0.location.utf8) })
     }
 }

@@ -35,7 +35,8 @@ public struct Rollback: Hashable, Sendable {
         for deployment in candidates {
             guard let number = deployment.release else { continue }
             let folder = "releases/\(ReleaseName.of(number, deployment.revision))"
-            guard environment.targets.allSatisfy({ FileSystem.isFolder("\($0)/\(folder)") }) else {
+            guard installation.home.stores(app.name, environment).allSatisfy({ FileSystem.isFolder("\($0)/\(folder)") })
+            else {
                 gone.append(deployment)
                 continue
             }
@@ -45,8 +46,12 @@ public struct Rollback: Hashable, Sendable {
     }
 
     /// Makes the run; gives its number.
-    public func perform(_ installation: Installation, _ app: App, reason: String?) throws -> Int64 {
-        try installation.ledger.rollBack(to: to, by: installation.person, reason: reason, policy: app.policy)
+    public func perform(
+        _ installation: Installation, _ app: App, reason: String?, ignoringStopFailures: Bool = false
+    ) throws -> Int64 {
+        try installation.ledger.rollBack(
+            to: to, by: installation.person, reason: reason, policy: app.policy,
+            ignoringStopFailures: ignoringStopFailures)
     }
 
     private static func defaultEnvironment(_ installation: Installation, _ app: App) throws -> EnvironmentPolicy {

@@ -93,11 +93,7 @@ public struct Validation: Hashable, Sendable {
             guard let appspec = judge(name, { () throws(Diagnostics) in try Appspec.parse(bytes, file: name) }) else {
                 break
             }
-            do throws(Diagnostics) {
-                diagnostics += try appspec.checkForReleases(file: name)
-            } catch {
-                diagnostics += error.all
-            }
+            diagnostics += appspec.remarks(file: name)
             // What a build makes cannot be known before it; without one the artifact is the tree.
             let isBuilt = files.contains(buildspec)
             try judge(appspec, name, String(decoding: bytes, as: UTF8.self), tree, isBuilt: isBuilt, isOnDisk: isOnDisk)

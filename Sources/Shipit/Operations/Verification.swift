@@ -12,16 +12,18 @@ public struct Verification: Hashable, Sendable {
     public var isDamaged: Bool { differences.contains { $0.kind != .extra } }
 
     /// One for each target of the environment, or of all of them.
-    public static func of(_ app: App, environment name: String?) throws -> [Verification] {
+    public static func of(_ app: App, in home: Home, environment name: String?) throws -> [Verification] {
         let environments = try name.map { [try app.environment($0)] } ?? app.pipeline.environments
         return try environments.flatMap { environment in
-            try environment.targets.map { try Verification(environment.name, $0) }
+            try zip(environment.targets, home.stores(app.name, environment)).map { target, store in
+                try Verification(environment, target, store)
+            }
         }
     }
 
-    private init(_ environment: String, _ path: String) throws {
-        self.environment = environment
-        target = path
+    private init(_ policy: EnvironmentPolicy, _ target: String, _ path: String) throws {
+        environment = policy.name
+        self.target = target
         guard FileSystem.isFolder("\(path)/.shipit"), let live = try Target.live(in: try Directory(path: path), path)
         else {
             release = nil
@@ -39,8 +41,17 @@ public struct Verification: Hashable, Sendable {
         guard let check = try ReleaseCheck(live, in: root, path) else {
             throw ShipitError(
                 .failure, "the manifest of \(path)/releases/\(live) is gone",
-                hint: "shipit promote \(live.drop { $0 != "-" }.dropFirst()) --to \(environment) deploys it again")
+                hint: "shipit promote \(live.drop { $0 != "-" }.dropFirst()) --to \(policy.name) deploys it again")
         }
-        differences = check.differences
+        guard policy.layout == .inPlace else {
+            differences = check.differences
+            return
+        }
+        guard check.damage.isEmpty else {
+            throw ShipitError(
+                .failure, "the release \(path)/releases/\(live) is damaged itself, so nothing can be compared with it",
+                hint: "shipit promote \(live.drop { $0 != "-" }.dropFirst()) --to \(policy.name) deploys it again")
+        }
+        differences = try InstalledCheck(live, of: policy, in: root, at: target).differences
     }
 }

@@ -16,6 +16,10 @@ func follow(_ run: Int64, _ installation: Installation, after cursor: Int64 = 0,
     if status != 0 { throw Ending(status: status) }
 }
 
+extension ArgumentHelp {
+    static let stopFailures: ArgumentHelp = "Go on when what is live cannot be stopped by its own ApplicationStop."
+}
+
 struct StartCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "start", abstract: "Run the pipeline without a new commit.",
@@ -58,6 +62,7 @@ struct PromoteCommand: AsyncParsableCommand {
     @Argument(help: "A commit id (4 digits or more), a branch or a tag.") var revision: String?
     @Option(name: .long, help: "The environment.") var to: String?
     @Option(name: .long, help: "Why; kept in the history.") var reason: String?
+    @Flag(name: .customLong("ignore-application-stop-failures"), help: .stopFailures) var ignoresStopFailures = false
     @OptionGroup var following: FollowOption
     @OptionGroup var options: Options
 
@@ -67,7 +72,8 @@ struct PromoteCommand: AsyncParsableCommand {
         let revision = try revision.map { try named($0, installation, app) }
         let promotion = try Promotion.choose(installation, app, revision: revision, to: to)
         let cursor = try installation.ledger.lastEvent()
-        let run = try promotion.perform(installation, app, reason: reason)
+        let run = try promotion.perform(
+            installation, app, reason: reason, ignoringStopFailures: ignoresStopFailures)
         try await follow(run, installation, after: cursor, detach: following.detach)
     }
 }
@@ -87,6 +93,7 @@ struct RollbackCommand: AsyncParsableCommand {
     @Argument(help: "The environment (default: the last one).") var environment: String?
     @Option(name: .long, help: "The revision to go back to.") var to: String?
     @Option(name: .long, help: "Why; kept in the history.") var reason: String?
+    @Flag(name: .customLong("ignore-application-stop-failures"), help: .stopFailures) var ignoresStopFailures = false
     @OptionGroup var following: FollowOption
     @OptionGroup var options: Options
 
@@ -98,7 +105,8 @@ struct RollbackCommand: AsyncParsableCommand {
         Terminal().say(
             "\(rollback.environment): from \(rollback.from.revision.abbreviated()) back to \(rollback.to.revision.abbreviated())"
         )
-        let run = try rollback.perform(installation, app, reason: reason)
+        let run = try rollback.perform(
+            installation, app, reason: reason, ignoringStopFailures: ignoresStopFailures)
         try await follow(run, installation, detach: following.detach)
     }
 }

@@ -127,8 +127,8 @@ private struct AppStatus {
             "held": held,
             "waiting": waits,
             "targets": .array(
-                policy.targets.map { path in
-                    let live = LiveRelease(at: path)
+                zip(policy.targets, installation.home.stores(app.name, policy)).map { path, store in
+                    let live = LiveRelease(at: store)
                     return [
                         "path": .string(path), "release": JSON(live?.number),
                         "revision": JSON(live.flatMap { whole($0, state) }),

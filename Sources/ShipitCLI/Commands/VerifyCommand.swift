@@ -18,8 +18,9 @@ struct VerifyCommand: ParsableCommand {
 
     func run() throws {
         let terminal = Terminal()
-        let app = try options.chosenApp(try options.installation())
-        let results = try Verification.of(app, environment: environment)
+        let installation = try options.installation()
+        let app = try options.chosenApp(installation)
+        let results = try Verification.of(app, in: installation.home, environment: environment)
         if json.json {
             terminal.answer(.array(results.map(\.json)))
         } else {

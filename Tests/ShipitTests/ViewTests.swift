@@ -1,0 +1,181 @@
+import Foundation
+import Glibc
+import Testing
+
+@testable import Shipit
+
+extension World {
+    /// A release whose files are to be seen at `place`, with scripts by event.
+    fileprivate func viewed(
+        at place: String, _ scripts: [String: String], files: [String: String] = ["index.html": "one"],
+        more: String = ""
+    ) -> [String: String] {
+        var appspec = "version: 0.0\nos: linux\nfiles:\n  - {source: site, destination: \(place)}\n\(more)hooks:\n"
+        var all = Dictionary(uniqueKeysWithValues: files.map { ("site/\($0.key)", $0.value) })
+        for (event, script) in scripts.sorted(by: { $0.key < $1.key }) {
+            appspec += "  \(event): [{location: hooks/\(event), timeout: 60}]\n"
+            all["hooks/\(event)"] = "#!/bin/sh\n\(script)\n"
+        }
+        all["appspec.yml"] = appspec
+        return all
+    }
+
+    fileprivate func live(_ target: String, _ file: String, at place: String) -> String? {
+        read("\(target)/current\(place)/\(file)")
+    }
+}
+
+@Suite struct ViewTests {
+    private static let every = ["AfterInstall", "ApplicationStart", "ValidateService", "ApplicationStop"]
+
+    @Test func `hook scripts see the release where its appspec has it, and nobody else does`() async throws {
+        let world = try await World()
+        let place = "\(world.path)/opt/app"
+        let scripts = Dictionary(
+            uniqueKeysWithValues: Self.every.map {
+                ($0, "echo \"\($0) $(cat \(place)/index.html)\" >>\(world.path)/seen")
+            })
+        try world.must(await world.ship(world.viewed(at: place, scripts)).result)
+        #expect(world.read("\(world.path)/seen") == "AfterInstall one\nApplicationStart one\nValidateService one\n")
+        #expect(world.names(in: place).isEmpty, "outside it is an empty folder")
+        #expect(world.live(world.staging, "index.html", at: place) == "one")
+        try world.must(await world.ship(["site/index.html": "two"]).result)
+        #expect(world.read("\(world.path)/seen")?.contains("ApplicationStop one\nAfterInstall two\n") ?? false)
+        #expect(await world.shipit("fsck").status == 0)
+        try await world.settled()
+    }
+
+    @Test func `what scripts change there is changed in the release`() async throws {
+        let world = try await World()
+        let place = "\(world.path)/opt/app"
+        try world.must(
+            await world.ship(world.viewed(at: place, ["AfterInstall": "echo made >\(place)/made.txt"])).result)
+        #expect(world.live(world.staging, "made.txt", at: place) == "made\n")
+        #expect(world.names(in: place).isEmpty)
+        try await world.settled()
+    }
+
+    @Test func `BeforeInstall meets an empty folder, and what it leaves there goes into the release`() async throws {
+        let world = try await World()
+        let place = "\(world.path)/opt/app"
+        let script = "rm -rf \(place) && mkdir -p \(place)/keep && echo left >\(place)/keep/left.txt"
+        let files = world.viewed(
+            at: place, ["BeforeInstall": script], files: ["index.html": "one", "keep/own.txt": "own"])
+        try world.must(await world.ship(files).result)
+        #expect(world.live(world.staging, "keep/left.txt", at: place) == "left\n")
+        #expect(world.live(world.staging, "keep/own.txt", at: place) == "own")
+        #expect(world.names(in: place).isEmpty)
+        let conflict = ["hooks/BeforeInstall": "#!/bin/sh\necho mine >\(place)/index.html\n"]
+        let refused = try await world.ship(conflict).result
+        #expect(
+            refused.text.contains("BeforeInstall left \(place)/index.html, and the revision has a file of that name"))
+        #expect(world.live(world.staging, "keep/left.txt", at: place) == "left\n", "the old release is live")
+        #expect(world.names(in: place).isEmpty, "the failed one left nothing behind")
+        try await world.settled()
+    }
+
+    @Test(arguments: [("OVERWRITE", "one"), ("RETAIN", "mine\n")])
+    func `a name that both have is the appspec's to decide`(behavior: String, content: String) async throws {
+        let world = try await World()
+        let place = "\(world.path)/opt/app"
+        let files = world.viewed(
+            at: place, ["BeforeInstall": "echo mine >\(place)/index.html"], more: "file_exists_behavior: \(behavior)\n")
+        try world.must(await world.ship(files).result)
+        #expect(world.live(world.staging, "index.html", at: place) == content)
+        try await world.settled()
+    }
+
+    @Test func `a destination that has files of the machine is refused before anything runs`() async throws {
+        let world = try await World()
+        let place = "\(world.path)/opt/app"
+        try world.write("the machine's", to: "\(place)/own.conf")
+        let files = world.viewed(at: place, ["BeforeInstall": "touch \(world.path)/ran"])
+        let refused = try await world.ship(files).result
+        #expect(refused.text.contains("\(place) has files of this machine in it"), "\(refused.text)")
+        #expect(refused.text.contains("layout: in-place") || world.log(1).contains("layout: in-place"))
+        #expect(!world.exists("\(world.path)/ran") && world.names(in: place) == ["own.conf"])
+        try world.setPolicy(
+            environments: "environments: [{name: staging, targets: [\(world.staging)], view: off}]")
+        try world.must(await world.ship().result)
+        #expect(world.exists("\(world.path)/ran") && world.live(world.staging, "index.html", at: place) == "one")
+        try await world.settled()
+    }
+
+    @Test func `a destination around the target is refused`() async throws {
+        let world = try await World()
+        let refused = try await world.ship(world.viewed(at: world.targets, ["AfterInstall": "true"])).result
+        #expect(refused.text.contains("lie inside one another"), "\(refused.text)")
+        try await world.settled()
+    }
+
+    @Test func `shared links lead to the same place inside the view`() async throws {
+        let world = try await World()
+        let place = "\(world.path)/opt/app"
+        try world.setPolicy(
+            environments:
+                "environments: [{name: staging, targets: [\(world.staging)], shared: [\(place.dropFirst())/uploads/]}]")
+        let script = "echo kept >>\(place)/uploads/kept.txt"
+        try world.must(await world.ship(world.viewed(at: place, ["ApplicationStart": script])).result)
+        try world.must(await world.ship(["site/index.html": "two"]).result)
+        #expect(world.read("\(world.staging)/shared\(place)/uploads/kept.txt") == "kept\nkept\n")
+        try await world.settled()
+    }
+
+    @Test func `two environments share one place, and each sees its own release there`() async throws {
+        let world = try await World()
+        let place = "\(world.path)/opt/app"
+        let scripts = [
+            "BeforeInstall": "sleep 0.2; echo $SHIPIT_ENVIRONMENT >\(place)/made-before",
+            "ApplicationStart": "echo \"$SHIPIT_ENVIRONMENT $(cat \(place)/made-before)\" >>\(world.path)/seen",
+        ]
+        try world.must(await world.ship(world.viewed(at: place, scripts)).result)
+        try world.must(await world.shipit("promote"))
+        #expect(world.read("\(world.path)/seen") == "staging staging\nproduction production\n")
+        #expect(world.live(world.staging, "made-before", at: place) == "staging\n")
+        #expect(world.live(world.production, "made-before", at: place) == "production\n")
+        try await world.settled()
+    }
+
+    @Test func `what ApplicationStart leaves running keeps its view`() async throws {
+        let world = try await World()
+        let place = "\(world.path)/opt/app"
+        let serve = """
+            #!/bin/sh
+            trap 'exit 0' TERM
+            while [ ! -e \(world.path)/stop ]; do
+                if [ -e \(world.path)/ask ]; then cat \(place)/index.html >\(world.path)/answer.new
+                    mv \(world.path)/answer.new \(world.path)/answer; rm \(world.path)/ask; fi
+                sleep 0.05
+            done
+            """
+        var files = world.viewed(
+            at: place,
+            [
+                "ApplicationStart":
+                    "[ -e \(world.path)/started ] || \(place)/serve </dev/null >/dev/null 2>&1 &\ntouch \(world.path)/started"
+            ])
+        files["site/serve"] = serve
+        try world.must(await world.ship(files).result)
+        try world.must(await world.ship(["site/index.html": "two"]).result)
+        try world.write("", to: "\(world.path)/ask")
+        try await eventually("the service answers") { world.exists("\(world.path)/answer") }
+        #expect(world.read("\(world.path)/answer") == "one", "its own release, not the newer one")
+        try world.write("", to: "\(world.path)/stop")
+        try await world.settled()
+    }
+
+    @Test func `a worker that is killed in BeforeInstall leaves the folder empty and ships in the end`() async throws {
+        let world = try await World()
+        let place = "\(world.path)/opt/app"
+        try world.write("", to: "\(world.home)/systemd")
+        try await world.commit(world.viewed(at: place, ["BeforeInstall": "echo made >\(place)/made.txt"]))
+        await world.push("-o", "detach", "main")
+        let killed = await world.shipit("work", environment: ["SHIPIT_FAILPOINT": "deploy-scripts-ran:kill"])
+        #expect(killed.status == 128 + SIGKILL)
+        #expect(world.names(in: place) == ["made.txt"])
+        try world.must(await world.shipit("work"))
+        #expect(world.names(in: place).isEmpty)
+        #expect(world.live(world.staging, "made.txt", at: place) == "made\n")
+        try await world.settled()
+    }
+}
