@@ -179,3 +179,54 @@ extension World {
         try await world.settled()
     }
 }
+
+@Suite struct ViewOfOthersTests {
+    /// Whether somebody else than root can start the built program, which may lie in a folder that is closed to others.
+    private static let mayStart: Bool = {
+        guard geteuid() == 0, access("/usr/bin/bwrap", X_OK) == 0 else { return false }
+        return status(["/usr/bin/setpriv"] + nobody + ["\(World.programs)/shipit", "--version"]) == 0
+    }()
+
+    private static let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+
+    private static func status(_ words: [String]) -> Int32 {
+        let process = Process()
+        process.executableURL = URL(filePath: words[0])
+        process.arguments = Array(words.dropFirst())
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        do { try process.run() } catch { return -1 }
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+
+    @Test(.enabled(if: mayStart, "nobody cannot start the program here"))
+    func `without root the view comes from a user namespace`() async throws {
+        let world = try await World(app: false)
+        let place = "\(world.path)/opt/app"
+        chown(world.path, 65534, 65534)
+        func nobody(_ words: String...) async throws -> World.Result {
+            try world.must(await world.run(["/usr/bin/setpriv"] + Self.nobody + words, in: world.path))
+        }
+        let shipit = "\(World.programs)/shipit"
+        _ = try await nobody(shipit, "init", world.repository, "--targets", world.targets)
+        _ = try await nobody("/usr/bin/git", "init", "-q", "-b", "main", world.clone)
+        let files = [
+            "appspec.yml": """
+            version: 0.0
+            os: linux
+            files: [{source: site, destination: \(place)}]
+            hooks: {ApplicationStart: [{location: start.sh, timeout: 60}]}
+            """,
+            "site/index.html": "one", "start.sh": "#!/bin/sh\ncat \(place)/index.html >\(world.path)/seen\n",
+        ]
+        for (name, text) in files { try world.write(text, to: "\(world.clone)/\(name)") }
+        let git = ["/usr/bin/git", "-c", "safe.directory=*", "-C", world.clone]
+        for words in [["add", "-A"], ["commit", "-qm", "one"], ["push", "-q", world.repository, "main"]] {
+            try world.must(await world.run(["/usr/bin/setpriv"] + Self.nobody + git + words, in: world.path))
+        }
+        #expect(world.read("\(world.path)/seen") == "one")
+        #expect(world.names(in: place).isEmpty)
+        try await world.settled()
+    }
+}

@@ -57,6 +57,14 @@ extension Doctor {
 
     /// A target need not be there yet; then the folder that it will be made in is looked at.
     private func target(_ path: String, _ name: String) -> [Item] {
+        if path == "/" {
+            return geteuid() == 0
+                ? [Item(.ok, name, "files go where the appspec says, anywhere on this machine")]
+                : [
+                    Item(
+                        .warning, name, "files go where the appspec says and \(Self.me) may write", mend: "run as root")
+                ]
+        }
         guard let status = FileSystem.linkStatus(path) else {
             var parent = path
             while FileSystem.linkStatus(parent) == nil, let slash = parent.lastIndex(of: "/") {

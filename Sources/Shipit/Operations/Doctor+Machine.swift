@@ -20,6 +20,15 @@ extension Doctor {
                     "builds are enclosed by bubblewrap; open to them: the network if policy allows it, /usr, and what see: names"
                 ))
         }
+        if let obstacle = await View.obstacle() {
+            items.append(
+                Item(
+                    .warning, "views",
+                    "hook scripts cannot be shown a release where its appspec has it: \(obstacle); such deployments stop before anything is touched",
+                    mend: "view: off in the environment, or layout: in-place"))
+        } else {
+            items.append(Item(.ok, "views", "hook scripts see a release where its appspec has it"))
+        }
         let limits = [
             ("/proc/sys/kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),
             ("/proc/sys/user/max_user_namespaces", "0", "user.max_user_namespaces=10000"),
