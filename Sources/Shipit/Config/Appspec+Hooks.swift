@@ -1,5 +1,3 @@
-import Yams
-
 extension YAMLReader {
     func hooks(_ node: Node, _ customEvents: Set<String>?) -> [LifecycleEvent: [Appspec.Script]] {
         var hooks: [LifecycleEvent: [Appspec.Script]] = [:]

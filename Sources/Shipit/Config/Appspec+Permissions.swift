@@ -1,5 +1,3 @@
-import Yams
-
 extension YAMLReader {
     func permissions(_ node: Node) -> [Permission] { list(node, of: "permissions").compactMap(permission) }
 

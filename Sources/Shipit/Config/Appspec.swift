@@ -1,5 +1,3 @@
-import Yams
-
 /// How a revision installs itself: CodeDeploy's appspec.yml (AWS reference 1.2).
 public struct Appspec: Hashable, Sendable, Codable {
     public struct FileMapping: Hashable, Sendable, Codable {
@@ -79,7 +77,7 @@ public struct Appspec: Hashable, Sendable, Codable {
     public static func parse(
         _ bytes: [UInt8], file: String, customEvents: Set<String>? = []
     ) throws(Diagnostics) -> (Appspec, [Diagnostic]) {
-        let reader = YAMLReader(file: file)
+        let reader = YAMLReader(file: file, dialect: .appspec)
         guard let root = try reader.compose(bytes) else {
             throw Diagnostics([
                 Diagnostic(

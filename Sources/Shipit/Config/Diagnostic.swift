@@ -10,13 +10,19 @@ public struct Diagnostic: Hashable, Sendable, CustomStringConvertible {
     public let line: Int?
     public let column: Int?
     public let message: String
+    /// What AWS does with the same file, where that is worth knowing: `the key is ignored`.
+    public let onAWS: String?
 
-    public init(_ severity: Severity, file: String, line: Int? = nil, column: Int? = nil, _ message: String) {
+    public init(
+        _ severity: Severity, file: String, line: Int? = nil, column: Int? = nil, _ message: String,
+        onAWS: String? = nil
+    ) {
         self.severity = severity
         self.file = file
         self.line = line
         self.column = column
         self.message = message
+        self.onAWS = onAWS
     }
 
     public var description: String {

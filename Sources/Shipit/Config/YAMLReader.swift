@@ -1,42 +1,80 @@
-import Yams
-
 /// Reads a YAML file as text scalars with places, within a budget, and collects everything that is wrong with it.
 ///
-/// `compose` is used and never `load`: `load` turns `no` into false and `0644` into 420, and dies on alias bombs.
+/// Nothing becomes a number or a truth by itself: `no` stays `no`, and `0644` stays `0644`.
 final class YAMLReader {
     static let sizeLimit = 1 << 20
-    static let nodeLimit = 10_000
+
+    /// Whose file it is, and so what is a mistake in it.
+    enum Dialect: Hashable, Sendable {
+        /// Ours: strict.
+        case policy
+        /// AWS's: what AWS reads is read, and what it makes of that is said.
+        case appspec, buildspec
+    }
 
     let file: String
+    let dialect: Dialect
     private(set) var diagnostics: [Diagnostic] = []
-    private var visited = 0
 
-    init(file: String) { self.file = file }
+    init(file: String, dialect: Dialect = .policy) {
+        self.file = file
+        self.dialect = dialect
+    }
 
     /// The document's root, or nil for an empty file. Throws when there is no way to read on.
     func compose(_ bytes: [UInt8]) throws(Diagnostics) -> Node? {
         guard bytes.count <= Self.sizeLimit else {
             throw stop("the file has \(bytes.count) bytes, at most \(Self.sizeLimit) are read")
         }
-        let content = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
-        guard let text = String(validating: content, as: UTF8.self) else {
-            throw stop("the file is not UTF-8 text")
-        }
-        if let place = text.firstControlCharacter {
-            throw stop(
-                "a control character (code \(place.code)) is not allowed", line: place.line, column: place.column)
-        }
+        let text: String
         do {
-            return try Yams.compose(yaml: text)
-        } catch let error as YamlError {
-            throw stop(error)
+            text = try YAMLText.decode(bytes)
+            var composer = YAMLComposer()
+            let root = try composer.compose(text)
+            if bytes.starts(with: YAMLText.byteOrderMark), dialect == .appspec {
+                report(
+                    .warning, Node.Mark(line: 1, column: 1), "the file begins with a byte order mark; save it without",
+                    onAWS: "the version is not found, and the deployment fails")
+            }
+            for (finding, mark) in composer.findings { judge(finding, mark) }
+            guard let root, !isNull(root) else { return nil }
+            return root
         } catch {
-            throw stop("the file cannot be read: \(error)")
+            throw stop(error.message, error.mark)
         }
     }
 
-    func error(_ node: Node?, _ message: String) { report(.error, node, message) }
-    func warn(_ node: Node?, _ message: String) { report(.warning, node, message) }
+    private func judge(_ finding: YAMLComposer.Finding, _ mark: Node.Mark) {
+        switch finding {
+        case .repeated(let key, let first):
+            let message = "\"\(key)\" stands twice, first in line \(first.line)"
+            if dialect == .policy {
+                report(.error, mark, message)
+            } else {
+                report(.warning, mark, message + "; the last one counts", onAWS: "the first one is ignored too")
+            }
+        case .alias(let name) where dialect == .appspec:
+            report(
+                .warning, mark, "the alias *\(name) is read as what it stands for",
+                onAWS: "an agent with Ruby 3.1 or later refuses aliases")
+        case .alias: break
+        case .tag(let name):
+            report(
+                .error, mark, "the tag \(name) has no meaning here, expected plain text",
+                onAWS: dialect == .appspec ? "the deployment fails at its first event" : nil)
+        case .anotherDocument where dialect == .policy: report(.error, mark, "the file holds more than one document")
+        case .anotherDocument:
+            report(.warning, mark, "only the first document is read", onAWS: "the rest is ignored too")
+        }
+    }
+
+    func error(_ node: Node?, _ message: String, onAWS: String? = nil) {
+        report(.error, node?.mark, message, onAWS: onAWS)
+    }
+
+    func warn(_ node: Node?, _ message: String, onAWS: String? = nil) {
+        report(.warning, node?.mark, message, onAWS: onAWS)
+    }
 
     /// Ends the reading: throws if any error was found, else hands out the warnings.
     func finish() throws(Diagnostics) -> [Diagnostic] {
@@ -55,6 +93,7 @@ final class YAMLReader {
         hints: [String: String] = [:]
     ) -> [String: Node] {
         guard let entries = pairs(node, of: what) else { return [:] }
+        let ignored = unknown == .warning && dialect == .appspec ? "the key is ignored too" : nil
         var found: [String: Node] = [:]
         for (key, name, value) in entries {
             if keys.contains(name) {
@@ -62,11 +101,11 @@ final class YAMLReader {
             } else if later.contains(name) {
                 error(key, "\"\(name)\" is not supported yet")
             } else if let hint = hints[name] {
-                report(unknown, key, "\"\(name)\" has no effect; \(hint)")
+                report(unknown, key.mark, "\"\(name)\" has no effect; \(hint)", onAWS: ignored)
             } else {
                 let meant = suggestion(for: name, among: keys).map { ", did you mean \"\($0)\"?" } ?? ""
                 let expected = meant.isEmpty ? ", expected one of \(keys.joined(separator: ", "))" : meant
-                report(unknown, key, "unknown key \"\(name)\" in \(what)\(expected)")
+                report(unknown, key.mark, "unknown key \"\(name)\" in \(what)\(expected)", onAWS: ignored)
             }
         }
         return found
@@ -74,36 +113,27 @@ final class YAMLReader {
 
     /// A mapping's entries in the order of the file, whatever their keys.
     func pairs(_ node: Node, of what: String) -> [(key: Node, name: String, value: Node)]? {
-        guard spend(node) else { return nil }
         guard case .mapping(let mapping) = node else {
             error(node, "\(what) wants a mapping (key: value), found \(describe(node))")
             return nil
         }
-        var seen: Set<String> = []
-        var entries: [(Node, String, Node)] = []
-        for (key, value) in mapping {
-            guard spend(key), let name = key.scalar?.string else {
-                error(key, "a key of \(what) must be plain text")
-                continue
-            }
-            if !seen.insert(name).inserted { error(key, "\"\(name)\" stands twice in \(what)") }
-            entries.append((key, name, value))
+        return mapping.entries.compactMap { key, value in
+            if let name = key.scalar?.string { return (key, name, value) }
+            error(key, "a key of \(what) must be plain text")
+            return nil
         }
-        return entries
     }
 
     func list(_ node: Node, of what: String) -> [Node] {
-        guard spend(node) else { return [] }
         guard case .sequence(let sequence) = node else {
             error(node, "\(what) wants a list, found \(describe(node))")
             return []
         }
-        return Array(sequence)
+        return sequence.nodes
     }
 
     /// A scalar as it was written; `null` and an empty value count as missing.
     func text(_ node: Node, of what: String) -> String? {
-        guard spend(node) else { return nil }
         guard case .scalar(let scalar) = node else {
             error(node, "\(what) wants text, found \(describe(node))")
             return nil
@@ -116,12 +146,12 @@ final class YAMLReader {
     }
 
     func isNull(_ node: Node) -> Bool {
-        guard case .scalar(let scalar) = node, scalar.style == .plain || scalar.style == .any else { return false }
+        guard case .scalar(let scalar) = node, scalar.isPlain else { return false }
         return ["", "~", "null", "Null", "NULL"].contains(scalar.string)
     }
 
     /// Whether it was written without quotes, so that YAML may take it for a number or a truth.
-    func isPlain(_ node: Node) -> Bool { node.scalar.map { $0.style == .plain || $0.style == .any } ?? false }
+    func isPlain(_ node: Node) -> Bool { node.scalar?.isPlain ?? false }
 
     func texts(_ node: Node, of what: String) -> [String] {
         list(node, of: what).compactMap { text($0, of: "an entry of \(what)") }
@@ -166,36 +196,14 @@ final class YAMLReader {
 
     // MARK: Places
 
-    private func spend(_ node: Node) -> Bool {
-        visited += 1
-        if visited == Self.nodeLimit { error(node, "the file has more than \(Self.nodeLimit) values") }
-        return visited < Self.nodeLimit
-    }
-
-    private func report(_ severity: Diagnostic.Severity, _ node: Node?, _ message: String) {
+    private func report(_ severity: Diagnostic.Severity, _ mark: Node.Mark?, _ message: String, onAWS: String? = nil) {
         guard diagnostics.count < 100 else { return }
         diagnostics.append(
-            Diagnostic(severity, file: file, line: node?.mark?.line, column: node?.mark?.column, message))
+            Diagnostic(severity, file: file, line: mark?.line, column: mark?.column, message, onAWS: onAWS))
     }
 
-    private func stop(_ message: String, line: Int? = nil, column: Int? = nil) -> Diagnostics {
-        Diagnostics(diagnostics + [Diagnostic(.error, file: file, line: line, column: column, message)])
-    }
-
-    private func stop(_ error: YamlError) -> Diagnostics {
-        switch error {
-        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
-            .composer(let context, let problem, let mark, _):
-            let before = context.map { "\($0.text.trimmingPrefix(while: \.isWhitespace)) " } ?? ""
-            return stop("\(before)\(problem)", line: mark.line, column: mark.column)
-        case .duplicatedKeysInMapping(let duplicates, let context):
-            let names = duplicates.map { "\"\($0)\"" }
-            return stop(
-                "the same key stands twice: \(names.joined(separator: ", "))", line: context.mark.line,
-                column: context.mark.column)
-        default:
-            return stop("\(error)".split(separator: "\n").first.map(String.init) ?? "the file is not YAML")
-        }
+    private func stop(_ message: String, _ mark: Node.Mark? = nil) -> Diagnostics {
+        Diagnostics(diagnostics + [Diagnostic(.error, file: file, line: mark?.line, column: mark?.column, message)])
     }
 
     private func describe(_ node: Node) -> String {
@@ -203,27 +211,6 @@ final class YAMLReader {
         case .scalar(let scalar): scalar.string.isEmpty ? "nothing" : "\"\(scalar.string.prefix(40))\""
         case .mapping: "a mapping"
         case .sequence: "a list"
-        case .alias: "an alias"
         }
     }
-}
-
-extension String {
-    fileprivate var firstControlCharacter: (code: UInt32, line: Int, column: Int)? {
-        var line = 1, column = 0
-        for scalar in unicodeScalars {
-            column += 1
-            switch scalar.value {
-            case 0x0A: (line, column) = (line + 1, 0)
-            case 0x09, 0x0D, 0x85: continue
-            case 0..<0x20, 0x7F..<0xA0, 0x202A...0x202E, 0x2066...0x2069: return (scalar.value, line, column)
-            default: continue
-            }
-        }
-        return nil
-    }
-}
-
-extension String {
-    fileprivate func trimmingPrefix(while predicate: (Character) -> Bool) -> Substring { drop(while: predicate) }
 }
