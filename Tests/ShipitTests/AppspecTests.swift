@@ -47,8 +47,8 @@ import Testing
     @Test func `keys that the agent ignores are warnings`() {
         #expect(
             complaints("version: 0.0\nos: linux\nfiles: [{source: /, destination: /, overwrite: yes}]\nextra: 1") == [
-                #"appspec.yml:4:1: warning: unknown key "extra" in the appspec, expected one of version, os, files, file_exists_behavior, permissions, hooks"#,
                 #"appspec.yml:3:37: warning: "overwrite" has no effect; file_exists_behavior: OVERWRITE at the top does it for all files"#,
+                #"appspec.yml:4:1: warning: unknown key "extra" in the appspec, expected one of version, os, files, file_exists_behavior, permissions, hooks"#,
             ])
         #expect(
             complaints("version: 0.0\nos: linux\nhooks: {Install: [{location: a}]}") == [
@@ -93,7 +93,7 @@ import Testing
         ),
         (
             "version: 0.0\nos: linux\nhooks: {AfterInstall: {location: a}}",
-            "appspec.yml:3:23: AfterInstall wants a list, found a mapping"
+            "appspec.yml:3:23: AfterInstall wants a list, found a mapping; write - before each location"
         ),
         (
             "version: 0.0\nos: linux\nhooks: {AfterInstall: [{location: ../../bin/sh}]}",
@@ -110,6 +110,43 @@ import Testing
     ])
     func `what is wrong is named with its place`(yaml: String, expected: String) {
         #expect(complaints(yaml).contains(expected), "\(complaints(yaml))")
+    }
+
+    @Test(arguments: [
+        ("300", 300), ("\"300\"", 300), ("30s", 30), ("'20'", 20), ("10.9", 10), ("010", 8), ("0300", 192), ("08", 8),
+        ("\"010\"", 10), ("5m", 5), ("10:00", 600), ("1:00:00", 3600), ("1_000", 1000), ("1,000", 1000), ("0x10", 16),
+        ("~", 3600),
+        ("", 3600), ("no", 3600), ("+7", 7),
+    ])
+    func `a timeout is what Ruby makes of it`(text: String, seconds: Int) throws {
+        let yaml = "version: 0.0\nos: linux\nhooks:\n  AfterInstall:\n    - location: a\n      timeout: \(text)\n"
+        let appspec = try Appspec.parse(Array(yaml.utf8), file: "appspec.yml").0
+        #expect(appspec.hooks[.afterInstall]?.first?.timeout == seconds)
+    }
+
+    @Test(arguments: [
+        ("yes", true), ("true", true), ("no", false), ("off", false), ("~", false), ("'false'", true), ("1", true),
+    ])
+    func `sudo is everything but no`(text: String, sudo: Bool) throws {
+        let yaml = "version: 0.0\nos: linux\nhooks: {AfterInstall: [{location: a, sudo: \(text)}]}"
+        let appspec = try Appspec.parse(Array(yaml.utf8), file: "appspec.yml").0
+        #expect(appspec.hooks[.afterInstall]?.first?.sudo == sudo)
+    }
+
+    @Test(arguments: [
+        ("0", true), ("0.0", true), ("0.00", true), (".0", true), ("0.", true), ("-0.0", true), ("'0'", false),
+        ("0.0.0", false),
+        ("1", false), ("", false), ("[0.0]", false), ("zero", false),
+    ])
+    func `a version is the number nought`(text: String, isRead: Bool) {
+        let yaml = "version: \(text)\nos: linux\n"
+        #expect(((try? Appspec.parse(Array(yaml.utf8), file: "appspec.yml")) != nil) == isRead)  // nil is a refusal
+    }
+
+    @Test func `a path may climb inside, and is kept without`() throws {
+        let yaml = "version: 0.0\nos: linux\nfiles: [{source: ./a/../b//c/, destination: /srv/./x/../y/}]"
+        let appspec = try Appspec.parse(Array(yaml.utf8), file: "appspec.yml").0
+        #expect(appspec.files == [Appspec.FileMapping(source: "b/c", destination: "srv/y")])
     }
 
     @Test func `the server's scripts have the events' names in lower case`() {

@@ -43,10 +43,10 @@ import Testing
         #expect(appspec.hooks[.afterInstall]?.map(\.location) == ["three"])
         #expect(
             said == [
-                #"appspec.yml:6:5: warning: "source" stands twice, first in line 5; the last one counts"#,
-                #"appspec.yml:13:7: warning: "location" stands twice, first in line 12; the last one counts"#,
-                #"appspec.yml:11:3: warning: "AfterInstall" stands twice, first in line 9; the last one counts"#,
                 #"appspec.yml:3:1: warning: "os" stands twice, first in line 2; the last one counts"#,
+                #"appspec.yml:6:5: warning: "source" stands twice, first in line 5; the last one counts"#,
+                #"appspec.yml:11:3: warning: "AfterInstall" stands twice, first in line 9; the last one counts"#,
+                #"appspec.yml:13:7: warning: "location" stands twice, first in line 12; the last one counts"#,
             ])
     }
 

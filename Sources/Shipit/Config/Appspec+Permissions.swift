@@ -5,7 +5,13 @@ extension YAMLReader {
         let keys = mapping(
             node, of: "an entry of permissions",
             keys: ["object", "pattern", "except", "type", "owner", "group", "mode", "acls", "context"],
-            unknown: .warning)
+            unknown: .warning,
+            hints: [
+                "path": "object names the file or folder", "user": "owner names the user",
+                "permissions": "mode has the digits", "chmod": "mode has the digits",
+                "acl": "acls is a list of entries",
+                "recursive": "everything below the object is meant unless pattern says otherwise",
+            ])
         /// Null is as good as missing.
         func value(_ key: String) -> Node? { keys[key].flatMap { isNull($0) ? nil : $0 } }
         guard let place = value("object") else {
@@ -14,11 +20,20 @@ extension YAMLReader {
         }
         guard let object = self.place(place, of: "object")?.trimmed else { return nil }
         var permission = Permission(line: place.mark?.line, object: object)
-        if let node = value("pattern"), let pattern = text(node, of: "pattern") { permission.pattern = pattern }
+        if let node = value("pattern"), let pattern = text(node, of: "pattern") {
+            permission.pattern = pattern
+            if pattern.contains(where: { "?[{".contains($0) }) {
+                warn(node, "pattern \(pattern): only * stands for other letters", onAWS: "the same")
+            } else if pattern.contains("/") {
+                warn(node, "pattern \(pattern) matches nothing, since names have no slash", onAWS: "the same")
+            }
+        }
         if let node = value("except") {
             permission.except = texts(node, of: "except")
             for name in permission.except where name.contains("/") {
-                warn(node, "except \(name) means nothing, since only names right below the object are compared")
+                warn(
+                    node, "except \(name) means nothing, since only names right below the object are compared",
+                    onAWS: "the same")
             }
         }
         if let node = value("type") {
@@ -38,7 +53,9 @@ extension YAMLReader {
     private func name(_ node: Node, of what: String) -> String? {
         guard let name = text(node, of: what) else { return nil }
         if name.contains(":") {
-            error(node, "\(what) wants a name alone, found \"\(name)\"")
+            error(
+                node, "\(what) wants a name alone, found \"\(name)\"",
+                onAWS: "the deployment fails in Install, with the new files in place")
             return nil
         }
         return name
@@ -55,11 +72,13 @@ extension YAMLReader {
             error(node, "mode \(digits) has \(digits.count) digits, expected one to four such as 644")
             return nil
         }
-        if isPlain(node), digits.hasPrefix("0"), digits.count > 1 {
+        if isPlain(node), digits.hasPrefix("0"), digits.count > 1, let number = Int(digits, radix: 8), number > 7 {
+            let asDecimal = String(number)
+            let isMode = asDecimal.count <= 4 && asDecimal.allSatisfy { "01234567".contains($0) }
             warn(
-                node,
-                "mode \(digits) is read as it stands there; CodeDeploy before version 2 takes it for another, so put it in quotes"
-            )
+                node, "mode \(digits) is read as it stands there; put it in quotes",
+                onAWS: "an agent before 2.0 "
+                    + (isMode ? "sets mode \(asDecimal)" : "refuses it, since YAML makes \(asDecimal) of it"))
         }
         return UInt16(digits, radix: 8)
     }

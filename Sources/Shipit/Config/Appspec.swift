@@ -89,9 +89,22 @@ public struct Appspec: Hashable, Sendable, Codable {
     }
 
     private init(_ root: Node, _ reader: YAMLReader, _ customEvents: Set<String>?) {
+        guard case .mapping = root else {
+            _ = reader.pairs(root, of: "the appspec")
+            return
+        }
+        guard !reader.isForOtherPlatform(root) else { return }
+        let events = (LifecycleEvent.ofDeployment + LifecycleEvent.ofTraffic).map {
+            ($0.rawValue, "it belongs below hooks, indented")
+        }
+        let ofBuilds = ["phases", "artifacts", "env", "cache"].map { ($0, "it belongs into a buildspec") }
+        let ofEntries = [("source", "files"), ("destination", "files"), ("object", "permissions")].map {
+            ($0.0, "it belongs below \($0.1), indented")
+        }
         let keys = reader.mapping(
             root, of: "the appspec",
-            keys: ["version", "os", "files", "file_exists_behavior", "permissions", "hooks"], unknown: .warning)
+            keys: ["version", "os", "files", "file_exists_behavior", "permissions", "hooks"], unknown: .warning,
+            hints: Dictionary(uniqueKeysWithValues: events + ofBuilds + ofEntries))
         if let node = keys["version"] {
             reader.checkVersion(node)
         } else {
@@ -99,7 +112,10 @@ public struct Appspec: Hashable, Sendable, Codable {
         }
         if let node = keys["os"] {
             if let os = reader.text(node, of: "os"), os != "linux" {
-                reader.error(node, "os \(os) is not supported, expected linux")
+                let why = os == "windows" ? "; shipit deploys to Linux machines only" : ""
+                reader.error(node, "os \(os) is not supported, expected linux\(why)")
+                // What else it says is meant for another machine.
+                if os == "windows" { return }
             }
         } else {
             reader.error(root, "\"os\" is missing, expected os: linux")
@@ -110,54 +126,5 @@ public struct Appspec: Hashable, Sendable, Codable {
         }
         if let node = keys["permissions"], !reader.isNull(node) { permissions = reader.permissions(node) }
         if let node = keys["hooks"], !reader.isNull(node) { hooks = reader.hooks(node, customEvents) }
-    }
-}
-
-extension YAMLReader {
-    /// The agent compares numbers, and a quoted version is none.
-    fileprivate func checkVersion(_ node: Node) {
-        guard let version = text(node, of: "version") else { return }
-        if !isPlain(node) || Double(version) != 0 {
-            let quoted = isPlain(node) ? version : "\"\(version)\""
-            error(node, "version \(quoted) is not valid, expected 0.0")
-        }
-    }
-
-    fileprivate func fileMappings(_ node: Node) -> [Appspec.FileMapping] {
-        list(node, of: "files").compactMap { entry in
-            let keys = mapping(
-                entry, of: "an entry of files", keys: ["source", "destination"], unknown: .warning,
-                hints: ["overwrite": "file_exists_behavior: OVERWRITE at the top does it for all files"])
-            if keys["source"] == nil { error(entry, "an entry of files has no source") }
-            if keys["destination"] == nil { error(entry, "an entry of files has no destination") }
-            let source = keys["source"].flatMap { inside($0, of: "source") }
-            let destination = keys["destination"].flatMap { place($0, of: "destination") }
-            guard let source, let destination else { return nil }
-            return Appspec.FileMapping(source: source, destination: destination)
-        }
-    }
-
-    /// A path whose root is the artifact's, never above it.
-    func inside(_ node: Node, of what: String) -> String? {
-        guard let path = text(node, of: what) else { return nil }
-        guard !path.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else {
-            error(node, "\(what) has a control character such as a line end in it")
-            return nil
-        }
-        let parts = path.split(separator: "/").filter { $0 != "." }
-        guard !parts.contains("..") else {
-            error(node, "\(what) must not climb with .., found \"\(path)\"")
-            return nil
-        }
-        return parts.joined(separator: "/")
-    }
-
-    /// A path on the machine, of which nothing is expanded.
-    func place(_ node: Node, of what: String) -> String? {
-        if let path = text(node, of: what), path == "~" || path.hasPrefix("~/") {
-            error(node, "\(what) is not expanded, so \"\(path)\" would be a folder named ~; write the whole path")
-            return nil
-        }
-        return inside(node, of: what)
     }
 }

@@ -38,9 +38,33 @@ final class YAMLReader {
             }
             for (finding, mark) in composer.findings { judge(finding, mark) }
             guard let root, !isNull(root) else { return nil }
+            if dialect == .appspec { refuseDates(root) }
             return root
         } catch {
             throw stop(error.message, error.mark)
+        }
+    }
+
+    /// What becomes of a file that the agent does not take either.
+    private var refusal: String? { dialect == .appspec ? "the deployment fails at its first event" : nil }
+
+    /// The agent's YAML reader makes a date of 2026-11-23 without quotes, and then refuses to have one.
+    private func refuseDates(_ node: Node) {
+        switch node {
+        case .scalar(let scalar) where scalar.isPlain:
+            let parts = scalar.string.split(separator: "-", omittingEmptySubsequences: false)
+            guard parts.map(\.count).first == 4, parts.count == 3,
+                parts.allSatisfy({ $0.count <= 4 && Int($0) != nil }),
+                (1...12).contains(Int(parts[1]) ?? 0), (1...31).contains(Int(parts[2]) ?? 0)
+            else { return }
+            error(node, "\(scalar.string) is a date for YAML; put it in quotes")
+        case .scalar: break
+        case .sequence(let sequence): sequence.nodes.forEach(refuseDates)
+        case .mapping(let mapping):
+            for (key, value) in mapping.entries {
+                refuseDates(key)
+                refuseDates(value)
+            }
         }
     }
 
@@ -60,8 +84,7 @@ final class YAMLReader {
         case .alias: break
         case .tag(let name):
             report(
-                .error, mark, "the tag \(name) has no meaning here, expected plain text",
-                onAWS: dialect == .appspec ? "the deployment fails at its first event" : nil)
+                .error, mark, "the tag \(name) has no meaning here, expected plain text", onAWS: refusal)
         case .anotherDocument where dialect == .policy: report(.error, mark, "the file holds more than one document")
         case .anotherDocument:
             report(.warning, mark, "only the first document is read", onAWS: "the rest is ignored too")
@@ -69,17 +92,18 @@ final class YAMLReader {
     }
 
     func error(_ node: Node?, _ message: String, onAWS: String? = nil) {
-        report(.error, node?.mark, message, onAWS: onAWS)
+        report(.error, node?.mark, message, onAWS: onAWS ?? refusal)
     }
 
     func warn(_ node: Node?, _ message: String, onAWS: String? = nil) {
         report(.warning, node?.mark, message, onAWS: onAWS)
     }
 
-    /// Ends the reading: throws if any error was found, else hands out the warnings.
+    /// Ends the reading: throws if any error was found, else hands out the warnings, in the order of the file.
     func finish() throws(Diagnostics) -> [Diagnostic] {
-        guard diagnostics.contains(where: { $0.severity == .error }) else { return diagnostics }
-        throw Diagnostics(diagnostics.sorted { ($0.line ?? 0, $0.column ?? 0) < ($1.line ?? 0, $1.column ?? 0) })
+        let sorted = diagnostics.sorted { ($0.line ?? 0, $0.column ?? 0) < ($1.line ?? 0, $1.column ?? 0) }
+        guard sorted.contains(where: { $0.severity == .error }) else { return sorted }
+        throw Diagnostics(sorted)
     }
 
     // MARK: Shapes
@@ -125,6 +149,8 @@ final class YAMLReader {
     }
 
     func list(_ node: Node, of what: String) -> [Node] {
+        // For Ruby an empty mapping is as empty as a list.
+        if case .mapping(let mapping) = node, mapping.isEmpty, dialect == .appspec { return [] }
         guard case .sequence(let sequence) = node else {
             error(node, "\(what) wants a list, found \(describe(node))")
             return []
@@ -203,7 +229,10 @@ final class YAMLReader {
     }
 
     private func stop(_ message: String, _ mark: Node.Mark? = nil) -> Diagnostics {
-        Diagnostics(diagnostics + [Diagnostic(.error, file: file, line: mark?.line, column: mark?.column, message)])
+        Diagnostics(
+            diagnostics + [
+                Diagnostic(.error, file: file, line: mark?.line, column: mark?.column, message, onAWS: refusal)
+            ])
     }
 
     private func describe(_ node: Node) -> String {
