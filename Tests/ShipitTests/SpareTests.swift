@@ -1,4 +1,5 @@
 import ArtifactKit
+import CLinux
 import Foundation
 import GitKit
 import Glibc

@@ -1,5 +1,3 @@
-import Yams
-
 extension Buildspec {
     /// What a build wants to find as an earlier one left it.
     public struct Cache: Hashable, Sendable {
@@ -21,30 +19,32 @@ extension Buildspec {
 
 extension YAMLReader {
     func cache(_ node: Node) -> Buildspec.Cache? {
-        let keys = mapping(node, of: "cache", keys: ["paths", "key", "fallback-keys", "action"])
-        guard let paths = keys["paths"] else {
-            error(node, "cache has no paths, expected a list such as - 'node_modules/**/*'")
+        let keys = mapping(node, of: "cache", keys: ["paths", "key", "fallback-keys", "action"], unknown: .warning)
+        guard let paths = value(keys, "paths") else {
+            warn(node, "cache has no paths, so nothing is kept; expected a list such as - 'node_modules/**/*'")
             return nil
         }
         var cache = Buildspec.Cache(paths: cachePaths(paths))
         if let node = keys["key"], !isNull(node) { cache.key = cacheKey(node, of: "key") }
         if let node = keys["fallback-keys"], !isNull(node) {
-            let nodes = list(node, of: "fallback-keys")
+            let nodes = node.scalar == nil ? list(node, of: "fallback-keys") : [node]
             let most = Buildspec.Cache.mostFallbackKeys
-            if nodes.count > most { error(node, "fallback-keys has \(nodes.count) entries, at most \(most) are tried") }
-            cache.fallbackKeys = nodes.compactMap { cacheKey($0, of: "an entry of fallback-keys") }
+            if nodes.count > most {
+                warn(node, "fallback-keys has \(nodes.count) entries, the first \(most) are tried")
+            }
+            cache.fallbackKeys = nodes.prefix(most).compactMap { cacheKey($0, of: "an entry of fallback-keys") }
             if keys["key"] == nil { warn(node, "fallback-keys are left out, since there is no key") }
         }
-        if let node = keys["action"] { cache.action = choice(node, of: "action", Buildspec.Cache.Action.self) }
+        if let node = value(keys, "action") { cache.action = choice(node, of: "action", Buildspec.Cache.Action.self) }
         return cache
     }
 
     private func cachePaths(_ node: Node) -> [CachePath] {
-        let nodes = isNull(node) ? [] : list(node, of: "paths")
-        if nodes.isEmpty { error(node, "paths wants at least one file, folder or glob") }
+        let nodes = node.scalar == nil ? list(node, of: "paths") : [node]
+        if nodes.isEmpty { warn(node, "cache has no paths, so nothing is kept") }
         var paths: [CachePath] = []
         for node in nodes {
-            guard let written = text(node, of: "an entry of paths") else { continue }
+            guard !isNull(node), let written = text(node, of: "an entry of paths") else { continue }
             do throws(CachePath.Fault) {
                 paths.append(try CachePath(written))
             } catch {

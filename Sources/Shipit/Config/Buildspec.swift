@@ -1,7 +1,17 @@
-import Yams
-
-/// How a revision builds itself: CodeBuild's buildspec.yml, version 0.2 (AWS reference 3.1).
+/// How a revision builds itself: CodeBuild's buildspec.yml, versions 0.2 and 0.1 (AWS reference 3.1).
 public struct Buildspec: Hashable, Sendable {
+    public enum Version: String, Hashable, Sendable, CaseIterable {
+        /// Each command has a shell of its own.
+        case one = "0.1"
+        /// What a command exports, and where it leaves the working directory, is there for the next.
+        case two = "0.2"
+    }
+
+    public enum Shell: String, Hashable, Sendable, CaseIterable {
+        case sh = "/bin/sh"
+        case bash = "/bin/bash"
+    }
+
     public enum PhaseName: String, Hashable, Sendable, CaseIterable {
         case install, preBuild = "pre_build", build, postBuild = "post_build"
     }
@@ -9,134 +19,74 @@ public struct Buildspec: Hashable, Sendable {
     public struct Phase: Hashable, Sendable {
         public var commands: [String] = []
         public var finally: [String] = []
+        /// Wins over the file's.
+        public var runAs: String?
+        /// Nil: what AWS does when nothing is said (AWS reference 3.4).
+        public var onFailure: OnFailure?
+    }
+
+    /// What becomes of a phase that failed.
+    public enum OnFailure: Hashable, Sendable {
+        case abort, `continue`
+        /// Up to so many more times, if the failure's text matches.
+        case retry(times: Int, pattern: String?)
+
+        static let defaultRetries = 3
+        static let mostRetries = 100
+    }
+
+    /// A language that the build wants, and in which version: `18`, `3.x`, `latest`, `corretto17` or `$NAME`.
+    public struct Runtime: Hashable, Sendable {
+        public var name: String
+        public var version: String
     }
 
     public struct Artifacts: Hashable, Sendable {
+        /// Empty only where there are secondary artifacts: then it is all of theirs.
         public var files: [Glob]
-        /// Relative to the source; nil for the source itself.
+        /// Relative to the source, maybe with `*`; nil for the source itself.
         public var baseDirectory: String?
         public var excludePaths: [Glob] = []
         public var discardPaths = false
+        /// Links are packed as links here, whatever this says: AWS follows them unless it says yes.
+        public var enablesLinks = false
+        /// Expanded by the build's shell, and told, no more.
+        public var name: String?
+        public var secondary: [Secondary] = []
     }
 
+    public struct Secondary: Hashable, Sendable {
+        public var identifier: String
+        public var artifacts: Artifacts
+    }
+
+    public var version = Version.two
+    public var runAs: String?
+    public var shell = Shell.sh
     public var variables: [String: String] = [:]
+    /// Variables that come from AWS's parameter store or secrets manager there, and from the app's build secrets here.
+    public var secrets: [Secret] = []
+    /// Names of variables whose value after the last phase is told to whom it may concern.
+    public var exported: [String] = []
+    public var wantsCredentialHelper = false
     public var phases: [PhaseName: Phase] = [:]
+    public var runtimes: [Runtime] = []
+    public var reports: [Report] = []
     /// Nil when the file has no artifacts section: then the whole workspace after the build is packed.
     public var artifacts: Artifacts?
     public var cache: Cache?
+    public var batch: Batch?
 
-    public static func parse(_ bytes: [UInt8], file: String) throws(Diagnostics) -> (Buildspec, [Diagnostic]) {
-        let reader = YAMLReader(file: file)
-        guard let root = try reader.compose(bytes) else {
-            throw Diagnostics([
-                Diagnostic(.error, file: file, line: 1, column: 1, "the file is empty, expected version: 0.2")
-            ])
+    /// A variable whose value does not stand in the file.
+    public struct Secret: Hashable, Sendable {
+        public enum Origin: String, Hashable, Sendable {
+            case parameterStore = "parameter-store"
+            case secretsManager = "secrets-manager"
         }
-        let buildspec = Buildspec(root, reader)
-        return (buildspec, try reader.finish())
-    }
 
-    private init(_ root: Node, _ reader: YAMLReader) {
-        let keys = reader.mapping(
-            root, of: "the buildspec", keys: ["version", "env", "phases", "artifacts", "cache"],
-            later: ["run-as", "proxy", "batch", "reports"])
-        if let node = keys["version"] {
-            if let version = reader.text(node, of: "version"), Double(version) != 0.2 {
-                reader.error(node, "version \(version) is not supported yet, expected 0.2")
-            }
-        } else {
-            reader.error(root, "\"version\" is missing, expected version: 0.2")
-        }
-        if let node = keys["env"], !reader.isNull(node) { variables = reader.buildVariables(node) }
-        if let node = keys["phases"] {
-            phases = reader.phases(node)
-        } else {
-            reader.error(root, "\"phases\" is missing, expected phases with build: or others")
-        }
-        if let node = keys["artifacts"], !reader.isNull(node) { artifacts = reader.artifacts(node) }
-        if let node = keys["cache"], !reader.isNull(node) { cache = reader.cache(node) }
-    }
-}
-
-extension YAMLReader {
-    fileprivate func buildVariables(_ node: Node) -> [String: String] {
-        let keys = mapping(
-            node, of: "env", keys: ["variables"],
-            later: ["shell", "parameter-store", "secrets-manager", "exported-variables", "git-credential-helper"])
-        guard let node = keys["variables"], !isNull(node), let entries = pairs(node, of: "variables") else {
-            return [:]
-        }
-        var variables: [String: String] = [:]
-        for (key, name, value) in entries {
-            guard EnvironmentFile.isName(name) else {
-                error(key, "\"\(name)\" is not the name of a variable, expected letters, digits and _")
-                continue
-            }
-            guard case .scalar(let scalar) = value else {
-                error(value, "the variable \(name) wants text")
-                continue
-            }
-            variables[name] = isNull(value) ? "" : scalar.string
-        }
-        return variables
-    }
-
-    fileprivate func phases(_ node: Node) -> [Buildspec.PhaseName: Buildspec.Phase] {
-        let names = Buildspec.PhaseName.allCases
-        let keys = mapping(node, of: "phases", keys: names.map(\.rawValue))
-        var phases: [Buildspec.PhaseName: Buildspec.Phase] = [:]
-        for name in names {
-            guard let node = keys[name.rawValue], !isNull(node) else { continue }
-            let parts = mapping(
-                node, of: name.rawValue, keys: ["commands", "finally"],
-                later: ["run-as", "on-failure", "runtime-versions"])
-            if parts["commands"] == nil, name != .install {
-                error(node, "the phase \(name.rawValue) has no commands")
-            }
-            phases[name] = Buildspec.Phase(
-                commands: parts["commands"].map { commands($0, of: "commands") } ?? [],
-                finally: parts["finally"].map { commands($0, of: "finally") } ?? [])
-        }
-        return phases
-    }
-
-    private func commands(_ node: Node, of what: String) -> [String] {
-        isNull(node) ? [] : texts(node, of: what)
-    }
-
-    fileprivate func artifacts(_ node: Node) -> Buildspec.Artifacts? {
-        let keys = mapping(
-            node, of: "artifacts", keys: ["files", "base-directory", "exclude-paths", "discard-paths"],
-            later: ["name", "enable-symlinks", "s3-prefix", "secondary-artifacts"])
-        guard let files = keys["files"] else {
-            error(node, "artifacts has no files, expected a list such as - '**/*'")
-            return nil
-        }
-        var artifacts = Buildspec.Artifacts(files: texts(files, of: "files").map { Glob($0.withoutDotSlash) })
-        if artifacts.files.isEmpty { error(files, "files wants at least one name or glob") }
-        if let node = keys["base-directory"], let path = text(node, of: "base-directory") {
-            let clean = path.withoutDotSlash.normalisedPath
-            if clean.hasPrefix("/") || clean.split(separator: "/").contains("..") {
-                error(node, "base-directory wants a folder inside the source, found \"\(path)\"")
-            } else if clean.contains("*") {
-                error(node, "a base-directory with * is not supported yet")
-            }
-            artifacts.baseDirectory = clean.isEmpty || clean == "." ? nil : clean
-        }
-        if let node = keys["exclude-paths"], !isNull(node) {
-            artifacts.excludePaths = texts(node, of: "exclude-paths").map { Glob($0.withoutDotSlash) }
-        }
-        if let node = keys["discard-paths"], let flag = flag(node, of: "discard-paths") {
-            artifacts.discardPaths = flag
-        }
-        return artifacts
-    }
-}
-
-extension String {
-    fileprivate var withoutDotSlash: String {
-        var rest = self[...]
-        while rest.hasPrefix("./") { rest = rest.dropFirst(2) }
-        return String(rest)
+        public var name: String
+        public var origin: Origin
+        /// The parameter, or `secret:key:stage:version`.
+        public var reference: String
     }
 }

@@ -1,5 +1,3 @@
-import Yams
-
 /// One environment of a policy.
 extension YAMLReader {
     func environment(_ node: Node, isFirst: Bool) -> (EnvironmentPolicy, [(path: String, node: Node)]) {

@@ -1,5 +1,3 @@
-import Yams
-
 extension Pipeline {
     /// Reads a policy strictly: unknown keys, wrong types and impossible values are all reported at once.
     public static func parse(_ bytes: [UInt8], file: String) throws(Diagnostics) -> (
@@ -97,7 +95,8 @@ extension YAMLReader {
     fileprivate func build(_ node: Node) -> BuildPolicy {
         var build = BuildPolicy()
         let keys = mapping(
-            node, of: "build", keys: ["buildspec", "timeout", "sandbox", "network", "see", "workspace"],
+            node, of: "build",
+            keys: ["buildspec", "timeout", "sandbox", "network", "see", "workspace", "runtime_versions"],
             later: ["limits", "cache"])
         if let node = keys["buildspec"], let path = relativePath(node, of: "buildspec") { build.buildspec = path }
         if let node = keys["timeout"], let limit = duration(node, of: "timeout") { build.timeout = limit }
@@ -107,6 +106,11 @@ extension YAMLReader {
         if let node = keys["network"], let flag = flag(node, of: "network") { build.network = flag }
         if let node = keys["workspace"], let word = choice(node, of: "workspace", BuildPolicy.Workspace.self) {
             build.workspace = word
+        }
+        if let node = keys["runtime_versions"],
+            let word = choice(node, of: "runtime_versions", BuildPolicy.RuntimeVersions.self)
+        {
+            build.runtimeVersions = word
         }
         if let node = keys["see"] {
             build.see = list(node, of: "see").compactMap { absolutePath($0, of: "an entry of see") }

@@ -65,11 +65,17 @@ public struct BuildPolicy: Hashable, Sendable {
         case patched
     }
 
+    /// What a build does that wants another version of a language than is installed.
+    public enum RuntimeVersions: String, Hashable, Sendable, CaseIterable {
+        case warn, error
+    }
+
     public var buildspec = "buildspec.yml"
     public var timeout: Duration = .seconds(3600)
     public var sandbox = Sandbox.auto
     public var network = true
     public var workspace = Workspace.fresh
+    public var runtimeVersions = RuntimeVersions.warn
     /// Folders outside /usr that builds may read; their `bin` folders join PATH.
     public var see: [String] = []
 

@@ -1,5 +1,3 @@
-import Yams
-
 extension YAMLReader {
     func retention(_ node: Node) -> RetentionPolicy {
         var retention = RetentionPolicy()

@@ -115,6 +115,9 @@ struct BuildJob: Sendable {
             throw ShipitError(.failure, "builds must be enclosed, and \(sandboxObstacle)", hint: "shipit doctor")
         }
         let isEnclosed = wanted != .off && sandboxObstacle == nil
+        let obstacles = try obstacles(to: spec, isEnclosed: isEnclosed)
+        for obstacle in obstacles { log.say(obstacle) }
+        if let first = obstacles.first { return .ended(.failed, first) }
         if wanted == .auto, let sandboxObstacle { log.say("the build is NOT enclosed: \(sandboxObstacle)") }
 
         let site = try await onThread {
@@ -136,11 +139,11 @@ struct BuildJob: Sendable {
         _ cancellation: Cancellation
     ) async throws -> Result {
         let workspace = site.workspace
-        let command = driver(workspace, isEnclosed: site.isEnclosed, variables: site.variables)
+        let command = driver(spec.shell, workspace, isEnclosed: site.isEnclosed, variables: site.variables)
         let log = log
         let (outcome, phases) = try await BuildSession.open(
-            command, control: workspace.control, secrets: try secrets(), limit: policy.pipeline.build.timeout,
-            cancellation: cancellation,
+            command, control: workspace.control, secrets: try secrets(), isFresh: spec.version == .one,
+            limit: policy.pipeline.build.timeout, cancellation: cancellation,
             output: { log.output($0) }, { try await carryOut(spec, $0) })
         log.finish()
         switch outcome.stopped {
@@ -148,10 +151,12 @@ struct BuildJob: Sendable {
         case .cancelled: return .ended(.cancelled, "cancelled")
         case nil: break
         }
+        try installation.ledger.setExported(phases.exported, of: job)
         if let failure = phases.failure { return .ended(.failed, failure) }
         guard phases.isComplete, outcome.exit.isSuccess else {
             return .ended(.errored, "the build's shell ended early (\(outcome.exit))")
         }
+        if let name = phases.artifactName { log.say("artifact name: \(visibleLine(name))") }
         try Failpoint.buildBeforePack.reach()
         return .made(
             try await onThread {
@@ -164,60 +169,14 @@ struct BuildJob: Sendable {
             })
     }
 
-    private struct Phases: Sendable {
-        var failure: String?
-        var isComplete = false
-    }
-
-    private func carryOut(_ spec: Buildspec, _ session: BuildSession) async throws -> Phases {
-        var states = BuildPhases()
-        var result = Phases()
-        for name in Buildspec.PhaseName.allCases {
-            guard let phase = spec.phases[name], states.runs(name) else { continue }
-            log.say("phase \(name.rawValue)")
-            try installation.ledger.progress(job, "phase \(name.rawValue)")
-            let began = ContinuousClock.now
-            var failure: String?
-            for command in phase.commands {
-                guard let status = try await perform(command, session, states) else { return result }
-                guard status == 0 else {
-                    failure = "\(name.rawValue): \(Self.summary(of: command)) ended with exit status \(status)"
-                    break
-                }
-            }
-            for command in phase.finally {
-                guard let status = try await perform(command, session, states) else { return result }
-                if status != 0, failure == nil {
-                    failure = "\(name.rawValue): \(Self.summary(of: command)) ended with exit status \(status)"
-                }
-            }
-            let time = (ContinuousClock.now - began).spoken
-            log.say("phase \(name.rawValue) \(failure == nil ? "succeeded" : "failed") after \(time)")
-            if let failure {
-                states.fail(name)
-                result.failure = result.failure ?? failure
-            }
-        }
-        result.isComplete = true
-        return result
-    }
-
-    private func perform(_ command: String, _ session: BuildSession, _ states: BuildPhases) async throws -> Int32? {
-        log.command(command)
-        return try await session.run(command, succeeding: states.isSucceeding)
-    }
-
-    private static func summary(of command: String) -> String {
-        let line = command.split(separator: "\n").first.map(String.init) ?? command
-        return "\"\(line.count > 60 ? line.prefix(57) + "…" : line)\""
-    }
-
     // MARK: Parts
 
-    private func driver(_ workspace: Workspace, isEnclosed: Bool, variables: [String: String]) -> Command {
+    private func driver(
+        _ shell: Buildspec.Shell, _ workspace: Workspace, isEnclosed: Bool, variables: [String: String]
+    ) -> Command {
         let mark = "build-\(installation.home.path)-\(job.id)-\(job.attempt)"
         var command = Command(
-            "/bin/sh", [isEnclosed ? "\(Sandbox.control)/driver" : "\(workspace.control)/driver"],
+            shell.rawValue, [isEnclosed ? "\(Sandbox.control)/driver" : "\(workspace.control)/driver"],
             environment: variables, in: isEnclosed ? Sandbox.source : workspace.source, as: Sandbox.buildUser,
             mark: mark)
         if isEnclosed {
@@ -225,43 +184,6 @@ struct BuildJob: Sendable {
             command = Sandbox(network: build.network, see: build.see).enclosing(command, workspace: workspace)
         }
         return command
-    }
-
-    /// AWS's variables with true values (AWS reference 3.5); the server's own win over the buildspec's.
-    func variables(
-        _ spec: Buildspec, _ workspace: Workspace, _ commit: Commit, _ isEnclosed: Bool
-    ) throws -> [String: String] {
-        var variables = Command.plainEnvironment
-        let folders = policy.pipeline.build.see.flatMap { ["\($0)/bin", "\($0)/usr/bin"] }.filter(FileSystem.isFolder)
-        variables["PATH"] = (folders + [Command.path]).joined(separator: ":")
-        variables.merge(spec.variables) { $1 }
-        let own = try installation.environmentFile(run.app, "build").entries.filter { !$0.isSecret }
-        for entry in own { variables[entry.name] = entry.value }
-        variables.merge([
-            "HOME": isEnclosed ? Sandbox.home : workspace.home,
-            "TMPDIR": isEnclosed ? "/tmp" : workspace.temporary,
-            "SHIPIT_CONTROL": isEnclosed ? Sandbox.control : workspace.control,
-            "CI": "true",
-            "SOURCE_DATE_EPOCH": "\(max(0, commit.committer.seconds))",
-            "CODEBUILD_BUILD_ID": "\(run.app):\(run.id)",
-            "CODEBUILD_BUILD_NUMBER": "\(run.id)",
-            "CODEBUILD_BUILD_SUCCEEDING": "1",
-            "CODEBUILD_INITIATOR": "shipit/\(run.app)",
-            "CODEBUILD_RESOLVED_SOURCE_VERSION": run.revision.hex,
-            "CODEBUILD_SOURCE_VERSION": run.reference ?? run.revision.hex,
-            "CODEBUILD_SOURCE_REPO_URL": policy.pipeline.repository,
-            "CODEBUILD_SRC_DIR": isEnclosed ? Sandbox.source : workspace.source,
-            "CODEBUILD_START_TIME": "\(Timestamp.now.milliseconds)",
-            "SHIPIT_APP": run.app,
-            "SHIPIT_REVISION": run.revision.hex,
-            "SHIPIT_RUN": "\(run.id)",
-        ]) { $1 }
-        return variables
-    }
-
-    private func secrets() throws -> [String: String] {
-        let entries = try installation.environmentFile(run.app, "build").entries.filter(\.isSecret)
-        return Dictionary(entries.map { ($0.name, $0.value) }) { $1 }
     }
 
     private func keep(

@@ -1,17 +1,21 @@
 /// Which phases run after which failed (AWS reference 3.4), as a pure decision.
 struct BuildPhases: Hashable, Sendable {
     private(set) var failed: [Buildspec.PhaseName] = []
+    private var isStopped = false
 
-    /// After a failed install or pre_build nothing more runs; after a failed build post_build still does.
-    func runs(_ phase: Buildspec.PhaseName) -> Bool {
-        switch phase {
-        case .install: true
-        case .preBuild, .build: failed.isEmpty
-        case .postBuild: !failed.contains(.install) && !failed.contains(.preBuild)
-        }
-    }
+    func runs(_ phase: Buildspec.PhaseName) -> Bool { !isStopped }
 
+    /// Also when a later phase went well: a build of which any phase failed is no success.
     var isSucceeding: Bool { failed.isEmpty }
 
-    mutating func fail(_ phase: Buildspec.PhaseName) { failed.append(phase) }
+    /// A phase failed, and was tried as often as it may be. Unless the phase says what then: after install and pre_build
+    /// nothing more runs, after build post_build still does.
+    mutating func fail(_ phase: Buildspec.PhaseName, _ onFailure: Buildspec.OnFailure?) {
+        failed.append(phase)
+        switch onFailure {
+        case .abort: isStopped = true
+        case .continue: break
+        case .retry, nil: if phase == .install || phase == .preBuild { isStopped = true }
+        }
+    }
 }

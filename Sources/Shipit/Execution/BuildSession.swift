@@ -8,10 +8,10 @@ import Synchronization
 final class BuildSession: Sendable {
     private let commands: Pipe
     private let statuses: Pipe
-    private let control: String
+    let control: String
     private let count = Mutex(0)
 
-    init(control: String, secrets: [String: String]) throws {
+    init(control: String, secrets: [String: String], isFresh: Bool) throws {
         self.control = control
         let lines = secrets.sorted { $0.key < $1.key }.map {
             "export \($0.key)='\($0.value.replacing("'", with: "'\\''"))'\n"
@@ -19,7 +19,8 @@ final class BuildSession: Sendable {
         try FileSystem.write("\(control)/secrets", Array(lines.joined().utf8), mode: 0o644, sync: false)
         commands = try Pipe()
         statuses = try Pipe()
-        try FileSystem.write("\(control)/driver", Array(Self.driver.utf8), mode: 0o644, sync: false)
+        try FileSystem.write(
+            "\(control)/driver", Array((isFresh ? Self.freshDriver : Self.driver).utf8), mode: 0o644, sync: false)
     }
 
     /// `export -p` and `pwd` are kept after every command, also after one that called `exit`.
@@ -44,16 +45,32 @@ final class BuildSession: Sendable {
         done
         """
 
+    /// For version 0.1, where a command knows nothing of those before it.
+    static let freshDriver = """
+        exec 3>&1 1>&2
+        . "$SHIPIT_CONTROL/secrets"
+        rm "$SHIPIT_CONTROL/secrets"
+        while read -r number; do
+            (
+                exec 3>&- </dev/null
+                . "$SHIPIT_CONTROL/settings"
+                . "$SHIPIT_CONTROL/command.$number"
+            )
+            echo "$number $?" >&3
+        done
+        """
+
     /// Runs `steps` with the session open around them, and ends it whatever they do.
     ///
     /// `secrets` come by a file of the workspace, which only the build's user can reach: everybody on the machine can
     /// read the arguments of what builds the walls. The outcome says whether the session itself was stopped: by its deadline, or because the task was cancelled.
     static func open<Value: Sendable>(
-        _ driver: Command, control: String, secrets: [String: String], limit: Duration, cancellation: Cancellation,
+        _ driver: Command, control: String, secrets: [String: String], isFresh: Bool = false, limit: Duration,
+        cancellation: Cancellation,
         output: @escaping @Sendable (UnsafeRawBufferPointer) -> Void,
         _ steps: @escaping @Sendable (BuildSession) async throws -> Value
     ) async throws -> (outcome: Outcome, value: Value) {
-        let session = try BuildSession(control: control, secrets: secrets)
+        let session = try BuildSession(control: control, secrets: secrets, isFresh: isFresh)
         let streams = Program.Streams(input: session.commands.readEnd, output: session.statuses.writeEnd)
         async let running = Program.run(
             driver, limit: limit, streams: streams, cancellation: cancellation, output: output)

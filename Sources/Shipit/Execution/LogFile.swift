@@ -16,28 +16,36 @@ public final class LogFile: Sendable {
         var pending: [UInt8] = []
         var leftOut = 0
         var lastWasReturn = false
+        var masker: Masker
     }
 
     private let state: Mutex<State>
-    private let masker: Masker
     public let path: String
 
     /// Opens the log and appends to what an earlier attempt wrote.
     init(at path: String, masker: Masker = Masker(secrets: [])) throws {
         self.path = path
-        self.masker = masker
         let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else {
             throw ShipitError(.failure, "could not write the log \(path): \(systemReason(errno))")
         }
         let size = Int(lseek(descriptor, 0, SEEK_END))
-        state = Mutex(State(descriptor: descriptor, size: max(0, size)))
+        state = Mutex(State(descriptor: descriptor, size: max(0, size), masker: masker))
     }
 
     deinit {
         finish()
         state.withLock { _ = close($0.descriptor) }
     }
+
+    /// From here on these are hidden, and nothing else.
+    func mask(_ secrets: [String]) {
+        let masker = Masker(secrets: secrets)
+        state.withLock { $0.masker = masker }
+    }
+
+    /// A text without what is hidden.
+    func masked(_ text: String) -> String { state.withLock { $0.masker.masked(text) } }
 
     /// A line of shipit's own.
     func say(_ text: String) { line("*", text) }
@@ -62,8 +70,8 @@ public final class LogFile: Sendable {
                 } else {
                     state.lastWasReturn = false
                     state.pending.append(byte)
-                    if state.pending.count >= Self.longestLine + masker.overlap {
-                        flush(&state, keeping: masker.overlap)
+                    if state.pending.count >= Self.longestLine + state.masker.overlap {
+                        flush(&state, keeping: state.masker.overlap)
                     }
                 }
             }
@@ -85,12 +93,12 @@ public final class LogFile: Sendable {
     private func line(_ sign: String, _ text: String) {
         state.withLock { state in
             if !state.pending.isEmpty { flush(&state, keeping: 0) }
-            put("\(Timestamp.now.clock) \(sign) \(visibleLine(masker.masked(text)))\n", &state)
+            put("\(Timestamp.now.clock) \(sign) \(visibleLine(state.masker.masked(text)))\n", &state)
         }
     }
 
     private func flush(_ state: inout State, keeping rest: Int) {
-        var bytes = masker.masked(state.pending)
+        var bytes = state.masker.masked(state.pending)
         let keep = rest > 0 ? Array(bytes.suffix(rest)) : []
         bytes.removeLast(keep.count)
         state.pending = keep

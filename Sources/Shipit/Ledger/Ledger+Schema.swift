@@ -8,6 +8,7 @@ extension Ledger {
         migrator.registerMigration("2") { try $0.execute(sql: schema2) }
         migrator.registerMigration("3") { try $0.execute(sql: schema3) }
         migrator.registerMigration("4") { try $0.execute(sql: schema4) }
+        migrator.registerMigration("5") { try $0.execute(sql: schema5) }
         return migrator
     }
 
@@ -226,5 +227,35 @@ extension Ledger {
     private static let schema4 = """
         -- A person wants the deployment to go on when what is live cannot be stopped by its own script.
         ALTER TABLE job ADD COLUMN ignores_stop_failures INTEGER NOT NULL DEFAULT 0;
+        """
+
+    /// What a build leaves besides its artifact.
+    private static let schema5 = """
+        -- Variables that the buildspec exports, as they were after the last phase.
+        CREATE TABLE exported_variable (
+            job INTEGER NOT NULL REFERENCES job(id) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            value TEXT NOT NULL,
+            PRIMARY KEY (job, name)
+        ) STRICT, WITHOUT ROWID;
+
+        -- One report of tests or of coverage; what a format does not have is null.
+        CREATE TABLE report (
+            job INTEGER NOT NULL REFERENCES job(id) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            format TEXT NOT NULL,
+            files INTEGER NOT NULL,
+            tests INTEGER,
+            passed INTEGER,
+            failed INTEGER,
+            errored INTEGER,
+            skipped INTEGER,
+            duration REAL,
+            lines INTEGER,
+            lines_covered INTEGER,
+            branches INTEGER,
+            branches_covered INTEGER,
+            PRIMARY KEY (job, name)
+        ) STRICT, WITHOUT ROWID;
         """
 }

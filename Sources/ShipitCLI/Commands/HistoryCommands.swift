@@ -241,6 +241,7 @@ struct ShowCommand: ParsableCommand {
             let values = try records.map { record -> JSON in
                 guard case .object(var pairs) = record.json else { return record.json }
                 let events = try installation.ledger.events(after: 0, run: record.run.id, limit: 10_000)
+                pairs += try Products(record, installation.ledger).json
                 pairs.append(
                     (
                         "events",
@@ -266,6 +267,7 @@ struct ShowCommand: ParsableCommand {
                 let reason = job.reason.map { ": \($0)" } ?? ""
                 terminal.answer("  \(job.name) \(terminal.painted(job.status))\(time)\(reason)")
             }
+            for line in try Products(record, installation.ledger).lines { terminal.answer("  \(line)") }
             for event in try installation.ledger.events(after: 0, run: run.id, limit: 10_000) {
                 terminal.answer("    \(event.at.clock)  \(event.text)")
             }

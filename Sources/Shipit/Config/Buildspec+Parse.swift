@@ -1,0 +1,71 @@
+extension Buildspec {
+    /// Reads what CodeBuild reads: what it passes over is a warning, and everything that is wrong is told at once.
+    public static func parse(_ bytes: [UInt8], file: String) throws(Diagnostics) -> (Buildspec, [Diagnostic]) {
+        let reader = YAMLReader(file: file, dialect: .buildspec)
+        guard let root = try reader.compose(bytes) else {
+            throw Diagnostics([
+                Diagnostic(.error, file: file, line: 1, column: 1, "the file is empty, expected version: 0.2")
+            ])
+        }
+        let buildspec = Buildspec(root, reader)
+        return (buildspec, try reader.finish())
+    }
+
+    private static let keys = [
+        "version", "run-as", "env", "proxy", "batch", "phases", "reports", "artifacts", "cache",
+    ]
+
+    private init(_ root: Node, _ reader: YAMLReader) {
+        let keys = reader.mapping(
+            root, of: "the buildspec", keys: Self.keys + ["environment_variables"], unknown: .warning)
+        if let node = keys["version"] {
+            version = reader.version(node) ?? .two
+        } else {
+            reader.error(root, "\"version\" is missing, expected version: 0.2")
+        }
+        runAs = reader.value(keys, "run-as").flatMap { reader.user($0) }
+        if let node = reader.value(keys, "env") { reader.environment(node, into: &self) }
+        if let node = reader.value(keys, "environment_variables") { reader.oldVariables(node, into: &self) }
+        if let node = reader.value(keys, "proxy") { reader.proxy(node) }
+        if let node = reader.value(keys, "batch") { batch = reader.batch(node) }
+        if let node = reader.value(keys, "phases") {
+            reader.phases(node, into: &self)
+        } else if batch == nil {
+            reader.error(keys["phases"] ?? root, "\"phases\" is missing, expected phases with build: or others")
+        }
+        if let node = reader.value(keys, "reports") { reports = reader.reports(node) }
+        if let node = reader.value(keys, "artifacts") { artifacts = reader.artifacts(node, version) }
+        if let node = reader.value(keys, "cache") { cache = reader.cache(node) }
+    }
+}
+
+extension YAMLReader {
+    /// As a number, in quotes or not: 0.20 is 0.2.
+    fileprivate func version(_ node: Node) -> Buildspec.Version? {
+        guard let text = text(node, of: "version") else { return nil }
+        let word = text.trimmed
+        if let number = Double(word),
+            let version = Buildspec.Version.allCases.first(where: { Double($0.rawValue) == number })
+        {
+            return version
+        }
+        error(node, "version \(text.prefix(40)) is not known, expected 0.2 (or 0.1)")
+        return nil
+    }
+
+    func user(_ node: Node) -> String? {
+        guard let name = text(node, of: "run-as") else { return nil }
+        let isName = name.utf8.allSatisfy { byte in
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "._-$".utf8.contains(byte)
+        }
+        if isName { return name }
+        error(node, "run-as wants the name of a user, found \"\(name.prefix(40))\"")
+        return nil
+    }
+
+    fileprivate func proxy(_ node: Node) {
+        _ = mapping(node, of: "proxy", keys: ["upload-artifacts", "logs"], unknown: .warning)
+        warn(node, "proxy has no effect: artifacts and logs stay on this machine")
+    }
+}
