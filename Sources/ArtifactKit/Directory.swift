@@ -15,6 +15,15 @@ public final class Directory {
         handle = Descriptor(number)
     }
 
+    /// An error when there is a link anywhere in the path, which is absolute: for places that others may write to.
+    public init(realPath path: String) throws {
+        let flags = UInt64(O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let resolve = LINUX_RESOLVE_NO_SYMLINKS | LINUX_RESOLVE_NO_MAGICLINKS
+        let number = retrying { linux_openat2(AT_FDCWD, path, flags, 0, resolve) }
+        guard number >= 0 else { throw ArtifactError(errno: errno, what: "open", path: visible(Array(path.utf8))) }
+        handle = Descriptor(number)
+    }
+
     /// Makes it with this mode, and folders above it with 0755, where they are missing; what is there stays as it is.
     public convenience init(creating path: String, mode: UInt16 = 0o755) throws {
         let bytes = Array(path.utf8)

@@ -208,7 +208,17 @@ extension World {
         await world.push("-o", "detach", "main")
         let killed = await world.shipit("work", environment: ["SHIPIT_FAILPOINT": "\(step.rawValue):kill"])
         #expect(killed.status == 128 + SIGKILL, "\(killed.text)")
+        // With the environment held nothing follows the recovery.
+        try world.must(await world.shipit("hold", "staging", "--reason", "to look at it"))
         try world.must(await world.shipit("work"))
+        let isNew = world.site() == "two"
+        #expect(isNew == [.deployResultWritten, .deployBeforeFinish, .deployAfterFinish].contains(step))
+        #expect(world.names(in: world.www) == (isNew ? ["index.html", "more.txt"] : ["index.html", "only.txt"]))
+        #expect(world.read("\(world.store)/current/site/index.html") == (isNew ? "two" : "one"))
+        // Lifting the hold may start a worker too.
+        try world.must(await world.shipit("unhold", "staging"))
+        try world.must(await world.shipit("work"))
+        try await world.settled()
         #expect(world.names(in: world.www) == ["index.html", "more.txt"] && world.site() == "two")
         #expect(try await world.status(of: 2) == "succeeded")
         #expect(world.trace.split(separator: "\n").contains("ApplicationStop one"))

@@ -101,6 +101,48 @@ extension World {
         try await world.settled()
     }
 
+    @Test(.enabled(if: geteuid() == 0, "only root makes what another may not"))
+    func `nothing is made or moved that the owner of the target could not make or move`() async throws {
+        let world = try await World()
+        mkdir(world.targets, 0o755)
+        mkdir(world.staging, 0o755)
+        chown(world.staging, 65534, 65534)
+        let closed = "\(world.path)/closed/ssh.service.d"
+        mkdir("\(world.path)/closed", 0o755)
+        let refused = try await world.ship(world.viewed(at: closed, ["AfterInstall": "true"])).result
+        #expect(refused.text.contains("could not make \(closed)"), "\(refused.text)")
+        #expect(world.log(1).contains("install -d -o nobody \(closed)") && !world.exists(closed))
+
+        let open = "\(world.path)/open", victim = "\(world.path)/victim"
+        mkdir(open, 0o755)
+        chown(open, 65534, 65534)
+        try world.write("precious", to: "\(victim)/shadow", mode: 0o600)
+        chmod(victim, 0o700)
+        let swaps = ["BeforeInstall": "rmdir \(open)/app && ln -s \(victim) \(open)/app"]
+        let swapped = try await world.ship(world.viewed(at: "\(open)/app", swaps)).result
+        #expect(swapped.text.contains("put something else in the place of the folder \(open)/app"))
+        #expect(world.names(in: victim) == ["shadow"])
+        unlink("\(open)/app")
+
+        let looks = "grep NoNewPrivs /proc/self/status >\(open)/seen; env | grep ^LD_ >>\(open)/seen"
+        try world.must(await world.shipit("env", "set", "staging", "LD_LIBRARY_PATH=/nowhere"))
+        var files = world.viewed(at: "\(open)/app", ["AfterInstall": looks])
+        files["hooks/BeforeInstall"] = ""
+        try world.must(await world.ship(files).result)
+        #expect(world.read("\(open)/seen") == "NoNewPrivs:\t1\nLD_LIBRARY_PATH=/nowhere\n")
+        try await world.settled()
+    }
+
+    @Test func `setpriv itself gets no variable that tells the loader what to do`() {
+        let user = User(name: "ann", uid: 65534, gid: 65534, home: "/")
+        let command = Command(
+            "/bin/true", ["x"], environment: ["LD_PRELOAD": "/a.so", "LOCPATH": "/b", "PATH": "/bin"], as: user)
+        let changed = Program.asUser(command)
+        #expect(geteuid() != 0 || changed.environment == ["PATH": "/bin"])
+        let end = ["--", "/usr/bin/env", "LD_PRELOAD=/a.so", "LOCPATH=/b", "/bin/true", "x"]
+        #expect(Array(changed.arguments.suffix(6)) == end)
+    }
+
     @Test func `a destination around the target is refused`() async throws {
         let world = try await World()
         let refused = try await world.ship(world.viewed(at: world.targets, ["AfterInstall": "true"])).result
@@ -136,6 +178,55 @@ extension World {
         try await world.settled()
     }
 
+    @Test func `two targets may have their files at one place`() async throws {
+        let world = try await World(
+            environments: "environments: [{name: staging, targets: [@TARGETS@/a, @TARGETS@/b]}]")
+        let place = "\(world.path)/opt/app"
+        let scripts = [
+            "BeforeInstall": "echo $SHIPIT_TARGET >\(place)/made-before",
+            "ApplicationStart": "cat \(place)/made-before >>\(world.path)/seen",
+        ]
+        try world.must(await world.ship(world.viewed(at: place, scripts)).result)
+        #expect(world.read("\(world.path)/seen") == "\(world.targets)/a\n\(world.targets)/b\n")
+        try await world.settled()
+    }
+
+    @Test func `who uses a place waits for whoever else does, and can be told to stop waiting`() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "shipit-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: folder) }  // a leftover hurts nobody
+        var first: StubLocks? = try await StubLocks(["/a", "/b"], in: folder, nil) { _ in }
+        let cancellation = Cancellation()
+        await #expect(throws: CancellationError.self) {
+            _ = try await StubLocks(["/b"], in: folder, cancellation) { reason in
+                #expect(reason == "another deployment uses /b")
+                cancellation.cancel()
+            }
+        }
+        withExtendedLifetime(first) {}
+        first = nil
+        _ = try await StubLocks(["/b"], in: folder, nil) { _ in Issue.record("nobody has it any more") }
+    }
+
+    @Test func `another app's target is no place for a release`() async throws {
+        let world = try await World()
+        let files = world.viewed(at: "\(world.production)/current", ["AfterInstall": "true"])
+        let refused = try await world.ship(files).result
+        #expect(refused.text.contains("which is shipit's to fill"), "\(refused.text)")
+        #expect(!world.exists(world.production))
+        try await world.settled()
+    }
+
+    @Test func `what is left on the folder is taken away when policy leaves the rest as it is`() async throws {
+        let world = try await World(
+            environments: "environments: [{name: staging, targets: [@TARGETS@/staging], on_failure: stop}]")
+        let place = "\(world.path)/opt/app"
+        _ = try await world.ship(world.viewed(at: place, ["BeforeInstall": "touch \(place)/left; exit 1"]))
+        #expect(try await world.status(of: 1) == "failed" && world.names(in: place).isEmpty)
+        try world.must(await world.ship(["hooks/BeforeInstall": "#!/bin/sh\n"]).result)
+        #expect(world.live(world.staging, "index.html", at: place) == "one")
+        try await world.settled()
+    }
+
     @Test func `what ApplicationStart leaves running keeps its view`() async throws {
         let world = try await World()
         let place = "\(world.path)/opt/app"
@@ -156,7 +247,7 @@ extension World {
             ])
         files["site/serve"] = serve
         try world.must(await world.ship(files).result)
-        try world.must(await world.ship(["site/index.html": "two"]).result)
+        for text in ["two", "three"] { try world.must(await world.ship(["site/index.html": text]).result) }
         try world.write("", to: "\(world.path)/ask")
         try await eventually("the service answers") { world.exists("\(world.path)/answer") }
         #expect(world.read("\(world.path)/answer") == "one", "its own release, not the newer one")

@@ -19,8 +19,6 @@ struct Deployer: Sendable {
         let hooks: HookRunner
         /// For files that go among those of others.
         let install: InPlaceInstall?
-        /// While scripts may leave something where the release will be seen.
-        let stubs: StubLocks?
     }
 
     // MARK: Deploying
@@ -30,13 +28,14 @@ struct Deployer: Sendable {
     /// A cancellation stops the script that runs and puts everything back. `complete` is what else must be done before
     /// the deployment may be called a success; when it fails, everything is put back too.
     func deploy(_ cancellation: Cancellation, complete: () async throws -> Void = {}) async throws {
-        let stages: [Stage]
+        let stages: [Stage], locks: StubLocks?
         do {
-            stages = try await prepare()
+            (stages, locks) = try await prepare(cancellation)
         } catch {
             // Nothing was touched that anybody can see.
             throw failure(error)
         }
+        defer { withExtendedLifetime(locks) {} }
         do {
             for stage in stages { try await bringLive(stage, cancellation) }
             try await complete()
@@ -65,27 +64,38 @@ struct Deployer: Sendable {
     private func afterFailure(_ failure: DeploymentFailure, _ stages: [Stage]) async -> DeploymentFailure {
         var failure = failure
         log.say(failure.message)
-        do {
-            for stage in stages.reversed() {
+        // One that cannot be put back must not keep the others from it.
+        for stage in stages.reversed() {
+            do {
                 if plan.putsBack {
                     try await putBack(stage.target, stage.hooks.target)
-                } else if let began = try stage.target.result(of: plan.deployment) {
-                    try stage.target.write(began.with(.left))
-                    commit(stage.install)
+                } else if try leave(stage) {
                     failure.isLeftAsItIs = true
                 }
+            } catch {
+                failure.cause = .errored
+                failure.isLeftAsItIs = true
+                let trouble = self.failure(error).message
+                failure.message += "; and putting \(stage.hooks.target) back failed too: \(trouble)"
+                log.say("putting \(stage.hooks.target) back failed: \(trouble)")
             }
-        } catch {
-            failure.cause = .errored
-            failure.isLeftAsItIs = true
-            failure.message += "; and putting back failed too: \(error)"
-            log.say("putting back failed: \(error)")
         }
         return failure
     }
 
+    /// Leaves a target as it is, because policy says so; false when nothing had been touched.
+    private func leave(_ stage: Stage) throws -> Bool {
+        guard let began = try stage.target.result(of: plan.deployment),
+            try began.hasBegun || stage.target.live() == plan.release
+        else { return false }
+        try stage.release.view?.takeStubs(.retain)
+        commit(stage.install)
+        try stage.target.write(began.with(.left))
+        return true
+    }
+
     /// Everything that can go wrong before anybody notices: all targets are ready, checked, journalled and on the disk.
-    private func prepare() async throws -> [Stage] {
+    private func prepare(_ cancellation: Cancellation) async throws -> ([Stage], StubLocks?) {
         var stages: [Stage] = []
         do {
             for path in plan.targets {
@@ -96,22 +106,25 @@ struct Deployer: Sendable {
                 let device = try stage.target.root.status().device
                 if synced.insert(device).inserted { try stage.target.root.syncFileSystem() }
             }
+            let locks = try await prepareViews(stages, cancellation)
+            try Failpoint.deployJournalled.reach()
+            return (stages, locks)
         } catch {
             // A release that was never live is of no use; a leftover is removed by the next deployment or by gc.
             if plan.kind == .install { for stage in stages { try? stage.target.removeRelease(plan.release) } }
             throw error
         }
-        try Failpoint.deployJournalled.reach()
-        return stages
     }
 
     /// `path` is what the policy calls it.
     private func prepare(_ target: Target, _ path: String) async throws -> Stage {
         let hooks = HookRunner(plan: plan, target: path, log: log, announce: announce)
         let install = inPlace(target, path)
-        try install?.putBack()
+        try install?.settle()
         do {
-            let appspec = try await ReleaseFolder(target: target, plan: plan, say: { log.say($0) }).prepare()
+            let appspec = try await ReleaseFolder(
+                target: target, plan: plan, say: { log.say($0) }, check: hooks.checkPermissions
+            ).prepare()
             let release = release(plan.release, try target.bundle(of: plan.release), appspec, in: target)
             try hooks.check(
                 release, plan.installs ? LifecycleEvent.ofDeployment : [.applicationStart, .validateService])
@@ -120,9 +133,8 @@ struct Deployer: Sendable {
                 release,
                 isCertain: !hooks.hasScripts(.beforeInstall, of: release)
                     && !(previous.map { hooks.hasScripts(.applicationStop, of: $0) } ?? false))
-            let stubs = try await stubs(of: release, previous, target)
             let stage = Stage(
-                target: target, release: release, previous: previous, hooks: hooks, install: install, stubs: stubs)
+                target: target, release: release, previous: previous, hooks: hooks, install: install)
             // A new release comes with a sync of the file system; one that was there comes with none.
             try target.write(result(stage, .began), sync: plan.kind == .reactivate)
             return stage
@@ -159,9 +171,7 @@ struct Deployer: Sendable {
     /// A script of the live release must not keep every other from taking its place (AWS reference 1.14, Q3).
     private func stop(
         _ previous: HookRunner.Release, _ stage: Stage, _ cancellation: Cancellation, _ began: () throws -> Void
-    )
-        async throws
-    {
+    ) async throws {
         do {
             try await stage.hooks.run(.applicationStop, of: previous, cancellation, began: began)
         } catch {
@@ -188,23 +198,32 @@ struct Deployer: Sendable {
     }
 
     /// Makes sure that scripts can see the releases where they expect them, before anything is touched.
-    private func stubs(
-        of release: HookRunner.Release, _ previous: HookRunner.Release?, _ target: Target
-    ) async throws -> StubLocks? {
-        guard let view = release.view ?? previous?.view else { return nil }
+    private func prepareViews(_ stages: [Stage], _ cancellation: Cancellation) async throws -> StubLocks? {
+        guard let view = stages.lazy.compactMap({ $0.release.view ?? $0.previous?.view }).first else { return nil }
         if let obstacle = await View.obstacle() {
             throw ShipitError(
                 .failure,
                 "hook scripts cannot see the release at \(visibleLine(view.destinations[0])): no mount namespace can be had here: \(obstacle)",
                 hint: View.hint)
         }
-        guard plan.installs, let view = release.view else { return nil }
-        let folder = Home(plan.owner.home).stubs
-        _ = try Directory(creating: folder, mode: 0o700)
-        let locks = try await StubLocks.take(view.destinations, in: folder)
-        try view.check(target: target.path)
-        try view.makeStubs(owner: SpareKind(owner: try target.root.status(), shared: []).owner)
+        guard plan.installs else { return nil }
+        let locks = try await lockStubs(stages.compactMap(\.release.view), cancellation)
+        for stage in stages {
+            try stage.release.view?.check(reserved: plan.reserved + plan.targets)
+            try await stage.release.view?.makeStubs(as: stage.hooks.owner)
+        }
         return locks
+    }
+
+    /// Held until nothing of the deployment can be left in them.
+    private func lockStubs(_ views: [View], _ cancellation: Cancellation?) async throws -> StubLocks? {
+        guard !views.isEmpty else { return nil }
+        return try await StubLocks(
+            Set(views.flatMap(\.destinations)), in: Home(plan.owner.home).stubs, cancellation
+        ) { reason in
+            log.say("waiting: \(reason)")
+            try announce("waiting: \(reason)")
+        }
     }
 
     private func bringLive(_ stage: Stage, _ cancellation: Cancellation) async throws {
@@ -220,14 +239,18 @@ struct Deployer: Sendable {
         }
         try Failpoint.deployStopped.reach()
         if plan.installs {
-            let before = try await hooks.run(.beforeInstall, of: release, cancellation)
+            let before = try await hooks.run(.beforeInstall, of: release, cancellation) {
+                try journalled { $0.installBegan = true }
+            }
             try Failpoint.deployScriptsRan.reach()
             try release.view?.takeStubs(release.appspec.fileExistsBehavior ?? plan.fileExistsBehavior)
-            stage.stubs?.release()
             try Failpoint.deployReady.reach()
             if let install = stage.install {
+                try journalled { $0.installBegan = true }
                 try announce("Install to \(install.place)")
                 try await install.install(release) { try cancellation.check() }
+                // These files are the live ones from now on, whose scripts stop them.
+                try target.switchCurrent(to: release.name)
             }
             // What the scripts wrote into the release must be on the disk before it is live.
             let after = try await hooks.run(.afterInstall, of: release, cancellation)
@@ -280,6 +303,11 @@ struct Deployer: Sendable {
         }
         ProcessSweep.end(marked: plan.mark)
         ProcessSweep.end(marked: plan.backMark)
+        let views = try targets.compactMap { target, _ in
+            try target.hasRelease(plan.release) ? try release(plan.release, in: target).view : nil
+        }
+        let locks = try await lockStubs(views, nil)
+        defer { withExtendedLifetime(locks) {} }
         for (target, path) in targets.reversed() { try await putBack(target, path) }
         return false
     }
@@ -290,7 +318,7 @@ struct Deployer: Sendable {
         let install = inPlace(target, path)
         guard let began = try journal(of: target), began.state == .began || began.state == .succeeded else {
             ProcessSweep.end(marked: plan.mark)
-            try install?.putBack()
+            try install?.settle()
             if plan.kind == .install, try target.live() != plan.release { try? target.removeRelease(plan.release) }
             return
         }
@@ -305,10 +333,11 @@ struct Deployer: Sendable {
         }
         ProcessSweep.end(marked: plan.mark)
         // What a script left where the release was to be seen goes with the release.
-        if plan.kind == .install, try target.hasRelease(began.to) {
+        if plan.kind == .install, began.installBegan ?? false, try target.hasRelease(began.to) {
             try release(began.to, in: target).view?.takeStubs(.retain)
         }
-        try install?.putBack()
+        let former = try began.from.map { try release($0, in: target) }
+        let wasInstalled = try await install?.putBack(to: former) ?? false
         let wasSwitched = try target.live() != began.from
         // A locked ledger must not keep the old release from coming back.
         if let from = began.from { try? announce("putting back \(from)") }
@@ -317,8 +346,9 @@ struct Deployer: Sendable {
             log.say("\(target.path)/current is back at \(began.from ?? "nothing")")
         }
         try Failpoint.putBackSwitched.reach()
-        if let from = began.from, wasSwitched || began.stopBegan || began.startBegan {
-            try await hooks.run(.applicationStart, of: try release(from, in: target))
+        if let former, wasSwitched || began.stopBegan || began.startBegan || install != nil && began.hasBegun {
+            if wasInstalled { try await hooks.run(.afterInstall, of: former) }
+            try await hooks.run(.applicationStart, of: former)
         }
         try target.write(began.with(.putBack))
         // The failed release is of no use to anybody; a leftover is removed by the next deployment or by gc.

@@ -52,6 +52,8 @@ public struct DeploymentPlan: Hashable, Sendable, Codable {
     public var ignoresStopFailures = false
     /// Hook scripts see a release's files where its appspec has them.
     public var hasView = true
+    /// Folders of this machine that nothing may cover: targets, repositories and shipit's home.
+    public var reserved: [String] = []
 
     public struct ArtifactPlace: Hashable, Sendable, Codable {
         public var manifest: String
@@ -107,6 +109,11 @@ struct TargetResult: Hashable, Sendable, Codable {
     var stopBegan = false
     /// ApplicationStart of the new release has begun, so that putting back stops it again.
     var startBegan = false
+    /// BeforeInstall of the new release or the installation has begun: things outside of the target may have changed.
+    var installBegan: Bool?
+
+    /// Whether anything of it can have been noticed.
+    var hasBegun: Bool { stopBegan || startBegan || installBegan ?? false }
 
     func with(_ state: State) -> TargetResult {
         var result = self

@@ -83,7 +83,6 @@ struct HookRunner: Sendable {
 
     /// Everything about the scripts that can be known before anything is touched.
     func check(_ release: Release, _ events: [LifecycleEvent]) throws {
-        try checkPermissions(release.appspec)
         for event in events {
             for script in release.appspec.hooks[event] ?? [] {
                 _ = try user(script)
@@ -98,7 +97,7 @@ struct HookRunner: Sendable {
                 }
                 if status.st_mode & 0o111 == 0 {
                     log.say("\(script.location) is not executable; it is made so in the release")
-                    chmod(path, 0o755)
+                    try makeExecutable(script.location, in: release.bundle)
                 }
                 _ = try Self.interpreter(path, script.location)
             }
@@ -126,12 +125,27 @@ struct HookRunner: Sendable {
                 .failure, "\(script.location) wants to run as \(user.name), and shipit is not root here",
                 hint: "take runas out of appspec.yml, or run shipit as root")
         }
-        if user.uid == 0, let owner, owner.uid != 0 {
+        guard mayBe(user) else {
+            let way = user.uid == 0 ? "runas: root" : "runas: {\(user.name): \(user.name)}"
             throw ShipitError(
-                .failure, "\(script.location) wants to run as root, and the policy does not say so",
-                hint: "runas: root in the environment of pipeline.yml allows it")
+                .failure, "\(script.location) wants to run as \(user.name), and the policy does not say so",
+                hint: "\(way) in the environment of pipeline.yml allows it")
         }
         return user
+    }
+
+    /// By descriptor and inside the bundle: whose it is may put a link in the place of a script.
+    private func makeExecutable(_ location: String, in bundle: String) throws {
+        let root = try InstallRoot(bundle)
+        guard let status = try root.status(Array(location.utf8), following: false),
+            status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o111 == 0
+        else { return }
+        let file = try root.openFile(Array(location.utf8), O_RDONLY | O_NONBLOCK | O_NOFOLLOW, what: "open")
+        defer { close(file) }
+        var opened = stat()
+        guard fstat(file, &opened) == 0, opened.st_ino == status.st_ino, fchmod(file, 0o755) == 0 else {
+            throw root.failure("make executable", Array(location.utf8))
+        }
     }
 
     private func run(_ call: Call, _ release: Release, _ cancellation: Cancellation?) async throws {
@@ -143,13 +157,13 @@ struct HookRunner: Sendable {
         environment["LOGNAME"] = account?.name ?? ""
         environment.merge(plan.variables) { $1 }
         environment.merge(variables(call.event, release)) { $1 }
-        if !call.isServer, access(call.path, X_OK) != 0 { chmod(call.path, 0o755) }
+        if !call.isServer { try makeExecutable(call.name, in: release.bundle) }
         let (program, arguments) = try Self.interpreter(call.path, call.name)
         let mark = "\(isPuttingBack ? plan.backMark : plan.mark).\(call.event.rawValue).\(call.number)"
         let command = Command(
             program, arguments, environment: environment, in: folder(of: release), as: call.user, mark: mark)
         let log = log
-        try call.view?.makeStubs(owner: nil)
+        try await call.view?.makeStubs(as: owner)
         let seeing = call.view?.enclosing(command) ?? command
         let outcome = try await Program.run(seeing, limit: call.limit, cancellation: cancellation) { log.output($0) }
         log.finish()

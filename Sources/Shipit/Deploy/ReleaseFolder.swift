@@ -10,6 +10,8 @@ struct ReleaseFolder {
     let target: Target
     let plan: DeploymentPlan
     let say: (String) -> Void
+    /// Of the appspec, before anything of it is done.
+    let check: (Appspec) throws -> Void
 
     /// A complete tree in `.shipit/incoming/tree`, and what its index is made of.
     private struct Filling {
@@ -33,6 +35,7 @@ struct ReleaseFolder {
         let content = try ReleaseContent(plan, place)
         let filling = try patchSpare(content) ?? fill(content)
         let appspec = try Self.appspec(in: "\(target.path)/.shipit/incoming/tree", say).naming(plan.accounts)
+        try check(appspec)
         if appspec.mapsEverything || plan.layout == .inPlace {
             try finish(filling, content.manifest)
         } else {

@@ -22,7 +22,7 @@ struct ReleaseMapping {
             ])
         }
         self.bundle = try InstallRoot(bundle)
-        root = try InstallRoot(folder)
+        root = try InstallRoot(folder, shownAs: "")
         plan = try InstallPlanner.plan(
             appspec, Self.file, from: self.bundle, to: root, behavior: .disallow, after: CleanupList())
         remarks = plan.remarks
@@ -56,18 +56,18 @@ struct ReleaseMapping {
     }
 
     func fill(owner: Owner?, state: Directory) async throws {
-        let transaction = InstallTransaction(
+        var transaction = InstallTransaction(
             plan, from: bundle, to: root, state: state, group: "mapped", id: "mapped", lastSuccessful: "")
-        try await transaction.fill(owner: owner)
+        transaction.owner = owner
+        try await transaction.fill()
     }
 }
 
 extension Appspec {
-    /// The mode that each file and folder of a release gets by the permissions, where they say so.
-    func modes(of manifest: Manifest) -> [[UInt8]: UInt16] {
-        var modes: [[UInt8]: UInt16] = [:]
+    /// What the permissions change of files and folders of a release.
+    func permissions(of manifest: Manifest) -> [[UInt8]: Permission] {
+        var found: [[UInt8]: Permission] = [:]
         for permission in permissions {
-            guard let mode = permission.mode else { continue }
             let object = Array(permission.object.utf8)
             for entry in manifest.entries where entry.kind != .link {
                 let type: Permission.ObjectType = entry.kind == .directory ? .directory : .file
@@ -75,9 +75,17 @@ extension Appspec {
                 let isBelow = entry.path.below(object).map {
                     permission.matches(below: String(decoding: $0, as: UTF8.self), type)
                 }
-                if isObject || isBelow ?? false { modes[entry.path] = mode }
+                if isObject || isBelow ?? false { found[entry.path] = permission }
             }
         }
-        return modes
+        return found
+    }
+}
+
+extension Permission {
+    /// The mode that a file of an artifact has afterwards; with an access control list the group's part is its mask.
+    func expectedMode(_ mode: UInt16, _ there: UInt16) -> UInt16 {
+        let expected = self.mode ?? mode
+        return acls.isEmpty ? expected : expected & ~0o070 | there & 0o070
     }
 }

@@ -1,33 +1,38 @@
+import ArtifactKit
 import Glibc
-import Synchronization
 
-/// The stubs that views cover, for one deployment at a time: from when they are found empty until what BeforeInstall left
-/// in them is taken.
+/// The stubs that views cover, for one deployment at a time: from when they are found empty until nothing of it can be
+/// left in them.
 final class StubLocks: Sendable {
-    private let locks: Mutex<[FileLock]>
+    private let locks: [FileLock]
 
-    private init(_ locks: [FileLock]) { self.locks = Mutex(locks) }
-
-    /// Waits for other environments that share one. `folder` holds the locks.
-    static func take(_ destinations: [String], in folder: String) async throws -> StubLocks {
+    /// Waits for the deployments of other environments that share one. `folder` holds the locks.
+    init(_ destinations: Set<String>, in folder: String, _ cancellation: Cancellation?, waits: (String) throws -> Void)
+        async throws
+    {
+        _ = try Directory(creating: folder, mode: 0o700)
         var locks: [FileLock] = []
+        // In one order everywhere, or two would wait for each other.
         for destination in destinations.sorted() {
-            let name = destination.replacing("%", with: "%25").replacing("/", with: "%2F")
-            locks.append(try await lock("\(folder)/\(name)", destination))
+            let name = String(Digest.of(Array(destination.utf8)).description.prefix(32))
+            locks.append(try await Self.lock("\(folder)/\(name)", destination, cancellation, waits))
         }
-        return StubLocks(locks)
+        self.locks = locks
     }
 
-    private static func lock(_ path: String, _ destination: String) async throws -> FileLock {
-        let deadline = ContinuousClock.now + .seconds(600)
+    private static func lock(
+        _ path: String, _ destination: String, _ cancellation: Cancellation?, _ waits: (String) throws -> Void
+    ) async throws -> FileLock {
+        var hasSaid = false
         while true {
+            try cancellation?.check()
             do {
-                return try FileLock(path, busy: "another environment installs to \(visibleLine(destination))")
-            } catch let error as ShipitError where error.code == .busy && ContinuousClock.now < deadline {
+                return try FileLock(path, busy: "another deployment uses \(visibleLine(destination))")
+            } catch let error as ShipitError where error.code == .busy {
+                if !hasSaid { try waits(error.message) }
+                hasSaid = true
                 try await Task.sleep(for: .milliseconds(50))
             }
         }
     }
-
-    func release() { locks.withLock { $0 = [] } }
 }

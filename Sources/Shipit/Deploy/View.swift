@@ -12,14 +12,12 @@ struct View: Hashable, Sendable {
     /// The folder of the release, of which each destination is a part.
     let release: String
 
-    /// Nil when no script would see anything else than without one.
+    /// Nil when there are no scripts, or nothing has another place than the release itself.
     init?(_ appspec: Appspec, release: String) {
-        guard !appspec.hooks.isEmpty else { return nil }
+        guard LifecycleEvent.ofDeployment.contains(where: { appspec.hooks[$0] != nil }) else { return nil }
         let all = Set(appspec.files.map(\.destination)).subtracting([""]).map { "/\($0)" }
-        let top = all.filter { path in !all.contains { $0 != path && path.isNested(with: $0) && path.count > $0.count }
-        }
-        guard !top.isEmpty else { return nil }
-        destinations = top.sorted()
+        destinations = all.filter { path in !all.contains { path.hasPrefix("\($0)/") } }.sorted()
+        guard !destinations.isEmpty else { return nil }
         self.release = release
     }
 
@@ -38,10 +36,11 @@ struct View: Hashable, Sendable {
         return Self.enclosing(command, pairs)
     }
 
+    /// Whoever is not root there gets no more rights by any program, as it is in a view without root: a set-uid program
+    /// must not be shown files that somebody else made.
     private static func enclosing(_ command: Command, _ mounts: [(source: String, destination: String)]) -> Command {
-        let (program, arguments) = Program.asUser(command)
-        var enclosed = command
-        enclosed.user = nil
+        var enclosed = Program.asUser(command, noNewPrivileges: command.user.map { $0.uid != 0 } ?? false)
+        let (program, arguments) = (enclosed.program, enclosed.arguments)
         if geteuid() == 0 {
             enclosed.program = "/usr/bin/unshare"
             enclosed.arguments = ["--mount", "--propagation", "slave", "--", "/bin/sh", "-c", script, "view"]
@@ -74,57 +73,79 @@ struct View: Hashable, Sendable {
     // MARK: Destinations
 
     /// What keeps a destination of this machine from being covered; nil when it is not there, or an empty folder.
-    static func obstacle(at destination: String, target: String) -> String? {
-        if target.isNested(with: destination) {
-            return "the target \(target) and the destination \(visibleLine(destination)) lie inside one another"
+    /// `reserved`: folders with a purpose of their own, such as targets.
+    static func obstacle(at destination: String, reserved: [String]) -> String? {
+        let shown = visibleLine(destination)
+        var there = destination
+        while FileSystem.linkStatus(there) == nil, let slash = there.lastIndex(of: "/"), slash > there.startIndex {
+            there = String(there[..<slash])
+        }
+        if let real = FileSystem.realPath(there), real != there {
+            return "\(visibleLine(there)) is a link or lies behind one; its real path is \(visibleLine(real))"
+        }
+        for path in reserved where path != "/" && path.isNested(with: destination) {
+            return "\(shown) and \(visibleLine(path)), which is shipit's to fill, lie inside one another"
         }
         guard let status = FileSystem.linkStatus(destination) else { return nil }
-        guard status.st_mode & S_IFMT == S_IFDIR else {
-            return "\(visibleLine(destination)) is there on this machine, and not a folder"
-        }
-        guard FileSystem.names(in: destination).isEmpty else {
-            return "\(visibleLine(destination)) has files of this machine in it"
-        }
-        return nil
+        guard status.st_mode & S_IFMT == S_IFDIR else { return "\(shown) is there on this machine, and not a folder" }
+        guard let first = FileSystem.names(in: destination).first else { return nil }
+        return "\(shown) has files of this machine in it, such as \(visibleLine(first))"
     }
 
     static let hint =
-        "layout: in-place with the target / installs among the machine's own files; view: off lets scripts do without"
+        "empty it if it is nobody's; layout: in-place with the target / installs among the machine's own files, and view: off lets scripts do without"
 
     /// Throws unless every destination may be covered.
-    func check(target: String) throws {
+    func check(reserved: [String]) throws {
         for destination in destinations {
-            guard let obstacle = Self.obstacle(at: destination, target: target) else { continue }
+            guard let obstacle = Self.obstacle(at: destination, reserved: reserved) else { continue }
             throw ShipitError(
                 .failure, "hook scripts cannot see the release at \(visibleLine(destination)): \(obstacle)",
                 hint: Self.hint)
         }
     }
 
-    /// Makes the empty folders that are covered; the deepest of new ones belongs to who runs the scripts.
-    func makeStubs(owner: Owner?) throws {
+    /// Makes the empty folders that are covered, with the rights of who runs the scripts: nil for us.
+    func makeStubs(as user: User?) async throws {
         for destination in destinations where FileSystem.linkStatus(destination) == nil {
-            do {
-                let folder = try Directory(creating: destination, mode: 0o755)
-                if let owner { fchown(folder.descriptor, owner.user, owner.group) }
-            } catch {
-                throw ShipitError(
-                    .failure,
-                    "could not make \(visibleLine(destination)), where hook scripts expect the release: \(error)",
-                    hint: Self.hint)
+            let reason: String
+            if let user, user.uid != geteuid() {
+                let command = Command("/bin/mkdir", ["-p", "-m", "755", "--", destination], as: user)
+                let (exit, text) = try await Program.output(of: command)
+                if exit.isSuccess { continue }
+                reason = text.split(separator: "\n").first.map { visibleLine($0) } ?? exit.description
+            } else {
+                do {
+                    _ = try Directory(creating: destination, mode: 0o755)
+                    continue
+                } catch {
+                    reason = "\(error)"
+                }
             }
+            let name = (user ?? User.named(by: geteuid()))?.name ?? "USER"
+            throw ShipitError(
+                .failure,
+                "could not make \(visibleLine(destination)), where hook scripts expect the release: \(reason)",
+                hint: "install -d -o \(name) \(visibleLine(destination)) makes it; view: off lets scripts do without")
         }
     }
 
     /// Moves what a script left in the stubs into the release, where the appspec says what becomes of a name that is
-    /// there already.
+    /// there already. Scripts may have put anything in their place: links are not followed.
     func takeStubs(_ behavior: Appspec.FileExistsBehavior) throws {
         let release = try Directory(path: release)
-        for destination in destinations where FileSystem.isFolder(destination) {
+        for destination in destinations where FileSystem.linkStatus(destination) != nil {
             let path = Array(destination.utf8.dropFirst())
-            let stub = try Directory(path: destination)
             // Nothing is asked of a release that lost the folder: its scripts could not see it either.
             guard try release.metadata(path)?.kind == .directory else { continue }
+            let stub: Directory
+            do {
+                stub = try Directory(realPath: destination)
+            } catch {
+                throw ShipitError(
+                    .failure, "BeforeInstall put something else in the place of the folder \(visibleLine(destination))",
+                    hint: "remove it; it was \(error)")
+            }
             try take(stub, into: try release.open(path), behavior, shown: destination)
         }
     }

@@ -126,7 +126,8 @@ struct DeployJob: Sendable {
             layout: environment.layout, fileExistsBehavior: environment.fileExistsBehavior,
             accounts: environment.accounts,
             ignoresStopFailures: environment.ignoresStopFailures || job.ignoresStopFailures,
-            hasView: environment.hasView)
+            hasView: environment.hasView,
+            reserved: installation.reserved)
     }
 
     private func place(_ artifact: Artifact) throws -> DeploymentPlan.ArtifactPlace {

@@ -48,6 +48,8 @@ public final class Worker: Service {
 
     /// Works until idle or told to stop; returns at once when another worker is at it and this one need not stay.
     public func run() async throws {
+        // Not the pusher's: it decides the modes of what hook scripts and builds make.
+        umask(0o022)
         try await withGracefulShutdownHandler {
             try await withTaskCancellationHandler {
                 try await workWhileThereIsWork()

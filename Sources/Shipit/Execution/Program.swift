@@ -111,13 +111,14 @@ public enum Program {
     }
 
     private static func configuration(of command: Command) -> Configuration {
+        let mark = command.mark
+        let command = asUser(command)
         var environment = command.environment
-        if let mark = command.mark { environment["SHIPIT_MARK"] = mark }
+        if let mark { environment["SHIPIT_MARK"] = mark }
         var options = PlatformOptions()
         options.createSession = true
-        let (program, arguments) = asUser(command)
         return Configuration(
-            executable: .path(FilePath(program)), arguments: Arguments(arguments),
+            executable: .path(FilePath(command.program)), arguments: Arguments(command.arguments),
             // Ended by a zero: Subprocess 1.0 hands the bytes to strdup as they are.
             environment: .custom(environment.sorted { $0.key < $1.key }.map { Array("\($0.key)=\($0.value)\0".utf8) }),
             workingDirectory: FilePath(command.directory), platformOptions: options)
@@ -127,11 +128,27 @@ public enum Program {
     ///
     /// Subprocess 1.0 could do it, but after a raw clone: glibc's setgroups then waits for threads that the child does
     /// not have, and the child hangs for ever.
-    static func asUser(_ command: Command) -> (program: String, arguments: [String]) {
-        guard let user = command.user, user.uid != geteuid() else { return (command.program, command.arguments) }
+    ///
+    /// Variables that tell the loader or the C library what to do are for the program alone: setpriv is still root.
+    static func asUser(_ command: Command, noNewPrivileges: Bool = false) -> Command {
+        guard let user = command.user, user.uid != geteuid() else { return command }
         let groups = Set(user.groups + [user.gid]).sorted().map(String.init).joined(separator: ",")
-        let change = ["--reuid=\(user.uid)", "--regid=\(user.gid)", "--groups=\(groups)", "--"]
-        return ("/usr/bin/setpriv", change + [command.program] + command.arguments)
+        var changed = command
+        changed.user = nil
+        changed.program = "/usr/bin/setpriv"
+        changed.arguments = ["--reuid=\(user.uid)", "--regid=\(user.gid)", "--groups=\(groups)"]
+        if noNewPrivileges { changed.arguments.append("--no-new-privs") }
+        changed.arguments.append("--")
+        let held = command.environment.filter { isForLibraries($0.key) }.sorted { $0.key < $1.key }
+        for (name, _) in held { changed.environment[name] = nil }
+        if !held.isEmpty { changed.arguments += ["/usr/bin/env"] + held.map { "\($0.key)=\($0.value)" } }
+        changed.arguments += [command.program] + command.arguments
+        return changed
+    }
+
+    private static func isForLibraries(_ name: String) -> Bool {
+        ["LD_", "GLIBC_", "MALLOC_", "LIBMOUNT_", "BASH_"].contains { name.hasPrefix($0) }
+            || ["GCONV_PATH", "LOCPATH", "NLSPATH", "ENV"].contains(name)
     }
 
     private static func outcome(

@@ -30,6 +30,13 @@ struct CleanupList: Hashable, Sendable {
         }
     }
 
+    func hasEntries(below folder: [UInt8]) -> Bool {
+        entries.contains { entry in
+            if case .path(let path) = entry { return path.below(folder) != nil }
+            return false
+        }
+    }
+
     func bytes(below root: String) -> [UInt8] {
         let prefix = Array("\(root)/".utf8)
         return entries.flatMap { entry -> [UInt8] in

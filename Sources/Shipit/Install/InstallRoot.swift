@@ -9,14 +9,57 @@ import Glibc
 final class InstallRoot {
     /// Without a slash at its end, so that a path is this, a slash and the rest; empty for `/`.
     let path: String
+    /// What it will be called, if it is not there yet.
+    private let name: String
     private let descriptor: Int32
 
-    init(_ path: String) throws {
+    /// `shownAs`: what people know it by, when it is made aside.
+    init(_ path: String, shownAs name: String? = nil) throws {
         self.path = path == "/" ? "" : path
+        self.name = name ?? self.path
         descriptor = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw ShipitError(.failure, "could not open \(visibleLine(path)): \(systemReason(errno))")
         }
+    }
+
+    /// A folder to which somebody else may write: there is no link anywhere in its path, and it is made if it is missing,
+    /// for the owner of the folder that it is in.
+    init(real path: String) throws {
+        self.path = path == "/" ? "" : path
+        name = self.path
+        descriptor = try Self.openReal(path)
+    }
+
+    private static func openReal(_ path: String) throws -> Int32 {
+        let flags = UInt64(O_PATH | O_DIRECTORY | O_CLOEXEC)
+        let resolve = LINUX_RESOLVE_NO_SYMLINKS | LINUX_RESOLVE_NO_MAGICLINKS
+        let there = linux_openat2(AT_FDCWD, path, flags, 0, resolve)
+        if there >= 0 { return there }
+        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), path != "/" else {
+            let code = errno
+            let hint = code == ELOOP ? "there is a link in it: name its real path, which realpath prints" : nil
+            throw ShipitError(.failure, "could not open \(visibleLine(path)): \(systemReason(code))", hint: hint)
+        }
+        let above = slash == path.startIndex ? "/" : String(path[..<slash])
+        let parent = try openReal(above)
+        defer { close(parent) }
+        let name = String(path[path.index(after: slash)...])
+        let isNew = mkdirat(parent, name, 0o755) == 0
+        guard isNew || errno == EEXIST else {
+            throw ShipitError(.failure, "could not make \(visibleLine(path)): \(systemReason(errno))")
+        }
+        let made = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard made >= 0 else {
+            throw ShipitError(.failure, "could not open \(visibleLine(path)): \(systemReason(errno))")
+        }
+        guard isNew else { return made }
+        var status = stat()
+        if geteuid() == 0, fstat(parent, &status) == 0, status.st_uid != 0 {
+            fchown(made, status.st_uid, status.st_gid)
+        }
+        fchmod(made, 0o755)
+        return made
     }
 
     deinit { close(descriptor) }
@@ -24,7 +67,7 @@ final class InstallRoot {
     /// As people and other programs name it.
     func absolute(_ relative: [UInt8]) -> String { "\(path)/\(String(decoding: relative, as: UTF8.self))" }
 
-    func shown(_ relative: [UInt8]) -> String { visibleLine(visible(Array("\(path)/".utf8) + relative)) }
+    func shown(_ relative: [UInt8]) -> String { visibleLine(visible(Array("\(name)/".utf8) + relative)) }
 
     /// What is at a path; `following` a link at its end. Nil when there is nothing.
     func status(_ relative: [UInt8], following: Bool) throws -> stat? {
@@ -56,6 +99,16 @@ final class InstallRoot {
         let file = try openFile(relative, O_PATH, what: "look at")
         defer { close(file) }
         return FileSystem.realPath("/proc/self/fd/\(file)")
+    }
+
+    /// Where a link leads, word for word.
+    func link(_ relative: [UInt8]) throws -> [UInt8] {
+        try withParent(of: relative, "read") { folder, name in
+            var buffer = [CChar](repeating: 0, count: 4097)
+            let count = readlinkat(folder, name, &buffer, 4096)
+            guard count > 0 else { throw failure("read", relative) }
+            return buffer[..<count].map { UInt8(bitPattern: $0) }
+        }
     }
 
     /// Hands over the open folder that has the last name of a path, and that name.

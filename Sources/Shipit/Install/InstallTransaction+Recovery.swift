@@ -12,6 +12,8 @@ extension InstallTransaction {
         /// The journal, whose name says how far things came.
         let staging: [UInt8]
         let journal: [UInt8]
+        /// It is being put back, which is gone on with whatever comes between.
+        let back: [UInt8]
         let done: [UInt8]
 
         init(_ group: String) {
@@ -20,36 +22,48 @@ extension InstallTransaction {
             records = [cleanup, lastSuccessful].map { ($0, Array(".".utf8) + $0 + Array(".former".utf8)) }
             staging = Array(".\(group)-journal.staging".utf8)
             journal = Array(".\(group)-journal".utf8)
+            back = Array(".\(group)-journal.back".utf8)
             done = Array(".\(group)-journal.done".utf8)
         }
     }
 
     /// Puts everything back that an installation did not come to the end of, or removes what one that did left aside.
     ///
-    /// Can itself be killed and done again. Gives what could not be put back, since something else is there.
+    /// Can itself be killed and done again. Gives what could not be put back, since something else is there; with
+    /// `oldWins`, for who knows that nobody but scripts of ours was there meanwhile, that is removed instead.
     @discardableResult
-    static func recover(in state: Directory, of group: String, at root: InstallRoot) throws -> [String] {
+    static func recover(
+        in state: Directory, of group: String, at root: InstallRoot, oldWins: Bool = false
+    ) throws -> [String] {
         let files = Files(group)
         var remarks: [String] = []
-        if let bytes = try state.readIfThere(files.journal) {
+        if try state.metadata(files.journal) != nil { try state.rename(files.journal, to: files.back) }
+        if let bytes = try state.readIfThere(files.back) {
             guard let journal = InstallJournal(parsing: bytes) else {
                 throw ShipitError(
                     .failure, "the journal of an unfinished installation in \(state.path) cannot be read",
                     hint: "what it moved aside is named .shipit-*-old* and .shipit-*-was*; move it back, then remove it"
                 )
             }
-            remarks = try putBack(journal, root)
+            remarks = try putBack(journal, root, oldWins)
             try Failpoint.installPutBack.reach()
             for (name, former) in files.records where try state.metadata(former) != nil {
                 try state.rename(former, to: name)
             }
             try syncDevices(journal, root)
             // All that is new is aside again.
-            try state.rename(files.journal, to: files.staging)
+            try state.rename(files.back, to: files.staging)
             try state.sync()
         }
         if let bytes = try state.readIfThere(files.staging) {
-            for case .new(_, let aside) in InstallJournal(parsing: bytes)?.steps ?? [] { try remove(aside, in: root) }
+            for step in InstallJournal(parsing: bytes)?.steps ?? [] {
+                switch step {
+                case .new(_, let aside): try remove(aside, in: root)
+                // What stood in the way of what was there before.
+                case .old(_, let aside) where oldWins: try remove(aside, in: root)
+                default: continue
+                }
+            }
             try state.remove(files.staging)
         }
         if let bytes = try state.readIfThere(files.done) {
@@ -61,13 +75,13 @@ extension InstallTransaction {
     }
 
     /// Removes nothing but empty folders, so that whatever is found on the way is still there the next time.
-    private static func putBack(_ journal: InstallJournal, _ root: InstallRoot) throws -> [String] {
+    private static func putBack(_ journal: InstallJournal, _ root: InstallRoot, _ oldWins: Bool) throws -> [String] {
         func isThere(_ path: [UInt8]) throws -> Bool { try root.status(path, following: false) != nil }
         let olds = journal.steps.compactMap { step -> ([UInt8], [UInt8])? in
             if case .old(let path, let aside) = step { return (path, aside) }
             return nil
         }
-        if let first = olds.first, try !olds.contains(where: { try isThere($0.0) || isThere($0.1) }) {
+        if !oldWins, let first = olds.first, try !olds.contains(where: { try isThere($0.0) || isThere($0.1) }) {
             throw ShipitError(
                 .failure, "nothing of an unfinished installation is there, not even \(root.shown(first.0))",
                 hint: "is its disk mounted? If it is, remove the journal, .*-journal beside the cleanup list")
@@ -98,6 +112,7 @@ extension InstallTransaction {
         var remarks: [String] = []
         for (path, aside) in olds.reversed() where try isThere(aside) {
             if try isThere(path) {
+                if oldWins, try exchange(path, aside, root) { continue }
                 remarks.append("\(root.shown(path)) came back meanwhile, and what it was is \(root.shown(aside))")
             } else {
                 try move(aside, to: path, in: root)
@@ -106,10 +121,23 @@ extension InstallTransaction {
         return remarks
     }
 
+    /// False where the file system does not know how.
+    private static func exchange(_ path: [UInt8], _ aside: [UInt8], _ root: InstallRoot) throws -> Bool {
+        try root.withParent(of: path, "move") { folder, name in
+            try root.withParent(of: aside, "move") { other, asideName in
+                let exchange: UInt32 = 2
+                return linux_renameat2(folder, name, other, asideName, exchange) == 0
+            }
+        }
+    }
+
+    /// Also a folder that a script made where a file was.
     private static func remove(_ path: [UInt8], in root: InstallRoot) throws {
         guard try root.status(path, following: false) != nil else { return }
         try root.withParent(of: path, "remove") { folder, name in
-            guard unlinkat(folder, name, 0) == 0 || errno == ENOENT else { throw root.failure("remove", path) }
+            if unlinkat(folder, name, 0) == 0 || errno == ENOENT { return }
+            guard errno == EISDIR else { throw root.failure("remove", path) }
+            try Directory(path: "/proc/self/fd/\(folder)").removeTree(path.splitAtLastSlash.name)
         }
     }
 }

@@ -17,6 +17,8 @@ struct InstallTransaction {
     let id: String
     /// What the group's own file says from then on: whose scripts stop what is installed now.
     let lastSuccessful: String
+    /// Of folders that are made; nil for ourselves.
+    var owner: Owner?
 
     private let removedFolders: Set<[UInt8]>
     private let newFolders: Set<[UInt8]>
@@ -137,7 +139,7 @@ struct InstallTransaction {
     // MARK: Staging
 
     /// Fills a folder that nobody sees yet, where nothing has to be put back. New folders are `owner`'s.
-    func fill(owner: Owner?) async throws {
+    func fill() async throws {
         for folder in plan.folders {
             try root.withParent(of: folder, "make") { parent, name in
                 guard mkdirat(parent, name, 0o755) == 0, fchmodat(parent, name, 0o755, 0) == 0 else {
@@ -156,7 +158,7 @@ struct InstallTransaction {
     /// A copy with the mode, times and owner of its source, and what the permissions make of them.
     private func stage(_ copy: InstallPlan.Copy, at place: [UInt8]) async throws {
         guard !copy.isLink else {
-            let target = try link(copy.source)
+            let target = try bundle.link(copy.source).map { CChar(bitPattern: $0) }
             return try root.withParent(of: place, "write") { folder, name in
                 guard symlinkat(target + [0], folder, name) == 0 else { throw root.failure("write", copy.destination) }
             }
@@ -169,15 +171,6 @@ struct InstallTransaction {
         defer { close(file) }
         try fill(file, copy)
         if let change = changes[copy.recorded] { try await apply(change, to: file) }
-    }
-
-    private func link(_ source: [UInt8]) throws -> [CChar] {
-        try bundle.withParent(of: source, "read") { folder, name in
-            var buffer = [CChar](repeating: 0, count: 4097)
-            let count = readlinkat(folder, name, &buffer, 4096)
-            guard count > 0 else { throw bundle.failure("read", source) }
-            return Array(buffer[..<count])
-        }
     }
 
     private func fill(_ file: Int32, _ copy: InstallPlan.Copy) throws {
@@ -218,7 +211,13 @@ struct InstallTransaction {
         for case .made(let path) in journal.steps {
             try step()
             try root.withParent(of: path, "make") { folder, name in
-                if mkdirat(folder, name, 0o777) == 0 { return }
+                if mkdirat(folder, name, 0o777) == 0 {
+                    guard let owner else { return }
+                    guard fchownat(folder, name, owner.user, owner.group, AT_SYMLINK_NOFOLLOW) == 0 else {
+                        throw root.failure("set the owner of", path)
+                    }
+                    return
+                }
                 // One that could not go since somebody put something into it does as well.
                 guard try errno == EEXIST && removedFolders.contains(path) && root.isFolder(path) else {
                     throw root.failure("make", path, EEXIST)

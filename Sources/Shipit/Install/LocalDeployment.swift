@@ -48,6 +48,8 @@ public final class LocalDeployment: Sendable {
     /// Returns when every event has come to its end; throws at the first that did not.
     public func run() async throws {
         try request.check()
+        // As the agent's second version has it.
+        umask(0o022)
         let taken = ["deployment-instructions", "deployment-logs", "ongoing-deployment"]
         guard !request.group.isEmpty, !request.group.contains("/"), !request.group.hasPrefix("."),
             !taken.contains(request.group), !request.group.utf8.contains(where: { $0 < 0x20 })

@@ -80,7 +80,9 @@ public struct Home: Hashable, Sendable {
     /// What shipit knows of an in-place target, whose own folder hook scripts may clear: releases and the state of the
     /// installation. The target's path is written as in a URL.
     public func store(_ app: String, _ environment: String, _ target: String) -> String {
-        let name = target.replacing("%", with: "%25").replacing("/", with: "%2F")
+        let written = target.replacing("%", with: "%25").replacing("/", with: "%2F")
+        // A name has at most 255 bytes.
+        let name = written.utf8.count <= 255 ? written : Digest.of(Array(target.utf8)).description
         return "\(path)/targets/\(app)/\(environment)/\(name)"
     }
 

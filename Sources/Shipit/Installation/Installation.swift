@@ -79,6 +79,14 @@ public struct Installation: Sendable {
         }
     }
 
+    /// Folders with a purpose of their own: targets and repositories of all apps, and the home.
+    var reserved: [String] {
+        [home.path]
+            + apps().apps.flatMap { app in
+                [app.pipeline.repository] + app.pipeline.environments.flatMap(\.targets)
+            }
+    }
+
     // MARK: Variables
 
     public func environmentFile(_ app: String, _ environment: String) throws -> EnvironmentFile {

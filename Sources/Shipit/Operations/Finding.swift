@@ -31,6 +31,7 @@ public struct Finding: Hashable, Sendable {
         case releaseMissing = "release-missing"
         case releaseUnknown = "release-unknown"
         case releaseDamaged = "release-damaged"
+        case installedDiffers = "installed-differs"
         case manifestMissing = "manifest-missing"
         case repositoryUnreadable = "repository-unreadable"
         case commitMissing = "commit-missing"

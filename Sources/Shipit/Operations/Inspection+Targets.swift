@@ -166,16 +166,19 @@ extension Inspection {
     ) throws {
         guard let live = state.live?.releaseName, FileSystem.isFolder("\(store)/releases/\(live)") else { return }
         let again = "shipit promote \(live.drop { $0 != "-" }.dropFirst()) --to \(environment.name) --app \(state.app)"
-        let journal = String(decoding: InstallTransaction.Files(InPlaceInstall.group).journal, as: UTF8.self)
-        guard !FileSystem.exists("\(store)/.shipit/\(journal)") else {
+        let files = InstallTransaction.Files(InPlaceInstall.group)
+        for name in [files.journal, files.back].map({ String(decoding: $0, as: UTF8.self) })
+        where FileSystem.exists("\(store)/.shipit/\(name)") {
             return find(
-                .targetLeftover, at: "\(store)/.shipit/\(journal)",
+                .targetLeftover, at: "\(store)/.shipit/\(name)",
                 "an installation to \(place) was cut short and not put back", remedy: again)
         }
         let check = try InstalledCheck(live, of: environment, in: try Directory(path: store), at: place)
         for difference in check.differences.prefix(20) {
+            // A hook script may have done it.
             find(
-                .releaseDamaged, at: place == "/" ? "/\(difference.path)" : "\(place)/\(difference.path)",
+                .installedDiffers, difference.kind == .missing ? .error : .warning,
+                at: place == "/" ? "/\(difference.path)" : "\(place)/\(difference.path)",
                 "\(difference.kind.rawValue): \(difference.what)", remedy: again)
         }
     }

@@ -21,7 +21,7 @@ struct InstalledCheck {
             appspec.naming(policy.accounts), ReleaseFolder.appspecs[0], from: root, to: place, behavior: .disallow,
             after: CleanupList(), isBlank: true)
         let manifest = try ReleaseMapping.manifest(of: plan, artifact, root)
-        let modes = appspec.modes(of: manifest)
+        let permissions = appspec.permissions(of: manifest)
         let list = try store.readIfThere(
             Array(".shipit/".utf8) + InstallTransaction.Files(InPlaceInstall.group).cleanup)
         let installed = Set(
@@ -30,19 +30,22 @@ struct InstalledCheck {
                 return nil
             })
         for entry in manifest.entries where entry.kind != .directory && installed.contains(entry.path) {
-            try compare(entry, mode: modes[entry.path] ?? entry.mode)
+            try compare(entry, permissions[entry.path])
         }
     }
 
-    private mutating func compare(_ entry: ManifestEntry, mode: UInt16) throws {
+    private mutating func compare(_ entry: ManifestEntry, _ permission: Permission?) throws {
         func add(_ kind: ReleaseCheck.Difference.Kind, _ what: String) {
             differences.append(ReleaseCheck.Difference(kind: kind, path: visible(entry.path), what: what))
         }
         guard let status = try place.status(entry.path, following: false) else { return add(.missing, "it is gone") }
         switch (entry.kind, status.st_mode & S_IFMT) {
-        case (.link, S_IFLNK): return
+        case (.link, S_IFLNK):
+            let there = try place.link(entry.path)
+            if there != entry.link { add(.edited, "it leads to \(visible(there))") }
         case (.file, S_IFREG):
             let there = UInt16(status.st_mode & 0o7777)
+            let mode = permission?.expectedMode(entry.mode, there) ?? entry.mode
             if there != mode {
                 add(.mode, "its mode is \(String(there, radix: 8)), not \(String(mode, radix: 8))")
             }

@@ -21,8 +21,8 @@ public struct ReleaseCheck: Hashable, Sendable {
 
     private let shared: String
     private let scripts: Set<[UInt8]>
-    /// What the permissions of its appspec say.
-    private let modes: [[UInt8]: UInt16]
+    /// What its appspec changes of it.
+    private let permissions: [[UInt8]: Permission]
     /// Paths that are links to what outlives releases.
     private var linked: Set<[UInt8]> = []
 
@@ -43,7 +43,7 @@ public struct ReleaseCheck: Hashable, Sendable {
         let appspec = try? ReleaseFolder.appspec(in: bundle, { _ in })
         // With a bundle the scripts run from there.
         scripts = hasBundle ? [] : Set(appspec?.hooks.values.joined().map { Array($0.location.utf8) } ?? [])
-        modes = hasBundle ? appspec?.modes(of: manifest) ?? [:] : [:]
+        permissions = hasBundle ? appspec?.permissions(of: manifest) ?? [:] : [:]
         let folder = try target.open(Array("releases/\(release)".utf8))
         for entry in manifest.entries where !isBelowLink(entry.path) { try compare(entry, in: folder) }
         try findExtras(in: folder, manifest)
@@ -78,7 +78,7 @@ public struct ReleaseCheck: Hashable, Sendable {
 
     private mutating func compareMode(_ entry: ManifestEntry, _ status: ArtifactKit.Status) {
         // A hook script that the artifact does not make executable is made so in the release.
-        let expected = modes[entry.path] ?? entry.mode
+        let expected = permissions[entry.path]?.expectedMode(entry.mode, status.mode) ?? entry.mode
         guard status.mode != expected, !(scripts.contains(entry.path) && status.mode == 0o755) else { return }
         let octal = { (mode: UInt16) in String(mode, radix: 8) }
         add(.mode, entry.path, "its mode is \(octal(status.mode)), not \(octal(expected))")
