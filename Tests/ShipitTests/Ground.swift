@@ -1,5 +1,6 @@
 import ArtifactKit
 import Foundation
+import CLinux
 import Glibc
 import Testing
 

@@ -2,6 +2,7 @@ import ArtifactKit
 import CLinux
 import Foundation
 import GitKit
+import CLinux
 import Glibc
 import Synchronization
 import Testing

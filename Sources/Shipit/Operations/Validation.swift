@@ -9,8 +9,8 @@ public struct Validation: Hashable, Sendable {
         /// By the file's name.
         init?(name: String) {
             let file = name.split(separator: "/").last.map(String.init) ?? name
-            guard file.hasSuffix(".yml") || file.hasSuffix(".yaml"),
-                let kind = Kind.allCases.first(where: { file.hasPrefix($0.rawValue) })
+            guard file.hasSuffix(".yml") || file.hasSuffix(".yaml") || file.hasSuffix(".json"),
+                let kind = Kind.allCases.first(where: { file.lowercased().contains($0.rawValue) })
             else { return nil }
             self = kind
         }
@@ -18,7 +18,7 @@ public struct Validation: Hashable, Sendable {
 
     /// The files that were judged.
     public private(set) var files: [String] = []
-    public private(set) var diagnostics: [Diagnostic] = []
+    public internal(set) var diagnostics: [Diagnostic] = []
 
     public var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
 
@@ -29,24 +29,25 @@ public struct Validation: Hashable, Sendable {
                 .usage, "the name \(visibleLine(file)) does not say what the file is",
                 hint: "--kind pipeline, buildspec or appspec")
         }
-        guard let bytes = try FileSystem.read(file, limit: YAMLReader.sizeLimit + 1) else {
+        guard FileSystem.exists(file) else {
             throw ShipitError(.unavailable, "there is no file \(visibleLine(file))")
         }
-        switch kind {
-        case .pipeline: judge(file) { () throws(Diagnostics) in try Pipeline.parse(bytes, file: file) }
-        case .buildspec: judge(file) { () throws(Diagnostics) in try Buildspec.parse(bytes, file: file) }
-        case .appspec: judge(file) { () throws(Diagnostics) in try Appspec.parse(bytes, file: file) }
-        }
+        let slash = file.lastIndex(of: "/")
+        let folder = slash.map { String(file[..<$0]) + "/" } ?? "."
+        let name = slash.map { String(file[file.index(after: $0)...]) } ?? file
+        let tree = try FolderTree(folder)
+        guard try tree.kind(of: name)?.isFile ?? false else { throw tree.root.notAFile(file) }
+        judge(file, kind, try tree.read(name, limit: YAMLReader.sizeLimit + 1))
+        sort()
     }
 
-    /// A folder with everything that its files name.
-    public init(directory: String) throws {
-        let tree = FolderTree(folder: try Directory(path: directory))
+    /// A folder with everything that its files name. `appspec`: how it is called there, when not as usual.
+    public init(directory: String, appspec: String? = nil) throws {
+        let tree = try FolderTree(directory)
         for name in ["pipeline.yml", "pipeline.yaml"] where try tree.kind(of: name)?.isFile ?? false {
-            let bytes = try tree.read(name)
-            judge(name) { () throws(Diagnostics) in try Pipeline.parse(bytes, file: name) }
+            judge(name, .pipeline, try tree.read(name, limit: YAMLReader.sizeLimit + 1))
         }
-        try judge(tree, buildspec: "buildspec.yml", isOnDisk: true)
+        try judge(tree, buildspec: "buildspec.yml", appspec: appspec, isOnDisk: true)
         guard !files.isEmpty else {
             throw ShipitError(
                 .unavailable, "there is no pipeline.yml, buildspec.yml or appspec.yml in \(visibleLine(directory))",
@@ -59,7 +60,15 @@ public struct Validation: Hashable, Sendable {
         files = [app.pipeline.repository + " " + revision.abbreviated()]
         diagnostics = app.warnings
         let tree = RevisionTree(repository: try app.repository(), revision: revision)
-        try judge(tree, buildspec: app.pipeline.build.buildspec, isOnDisk: false)
+        try judge(tree, buildspec: app.pipeline.build.buildspec, appspec: nil, isOnDisk: false)
+    }
+
+    private mutating func judge(_ file: String, _ kind: Kind, _ bytes: [UInt8]) {
+        switch kind {
+        case .pipeline: judge(file) { () throws(Diagnostics) in try Pipeline.parse(bytes, file: file) }
+        case .buildspec: judge(file) { () throws(Diagnostics) in try Buildspec.parse(bytes, file: file) }
+        case .appspec: judge(file) { () throws(Diagnostics) in try Appspec.parse(bytes, file: file) }
+        }
     }
 
     @discardableResult
@@ -77,71 +86,63 @@ public struct Validation: Hashable, Sendable {
         }
     }
 
+    /// By file, as they came up, and by place.
+    private mutating func sort() {
+        var order: [String: Int] = [:]
+        for diagnostic in diagnostics where order[diagnostic.file] == nil { order[diagnostic.file] = order.count }
+        func key(_ diagnostic: Diagnostic) -> (Int, Int, Int) {
+            (order[diagnostic.file] ?? 0, diagnostic.line ?? 0, diagnostic.column ?? 0)
+        }
+        diagnostics.sort { key($0) < key($1) }
+    }
+
     // MARK: With what they name
 
-    private mutating func judge(_ tree: some SourceTree, buildspec: String, isOnDisk: Bool) throws {
+    private mutating func judge(_ tree: some SourceTree, buildspec: String, appspec: String?, isOnDisk: Bool) throws {
         var spec: Buildspec?
         switch try tree.kind(of: buildspec) {
         case nil: break
         case .file, .executable:
-            let bytes = try tree.read(buildspec)
+            let bytes = try tree.read(buildspec, limit: YAMLReader.sizeLimit + 1)
             spec = judge(buildspec) { () throws(Diagnostics) in try Buildspec.parse(bytes, file: buildspec) }
         default: diagnostics.append(Diagnostic(.error, file: buildspec, "it is not a regular file"))
         }
-        for name in ["appspec.yml", "appspec.yaml"] where try tree.kind(of: name)?.isFile ?? false {
-            let bytes = try tree.read(name)
-            guard let appspec = judge(name, { () throws(Diagnostics) in try Appspec.parse(bytes, file: name) }) else {
-                break
-            }
-            diagnostics += appspec.remarks(file: name)
-            // What a build makes cannot be known before it; without one the artifact is the tree.
-            let isBuilt = files.contains(buildspec)
-            try judge(appspec, name, String(decoding: bytes, as: UTF8.self), tree, isBuilt: isBuilt, isOnDisk: isOnDisk)
-            if let spec { judgeArtifacts(spec, buildspec, appspec, name) }
-            break
-        }
-    }
-
-    private mutating func judge(
-        _ appspec: Appspec, _ file: String, _ text: String, _ tree: some SourceTree, isBuilt: Bool, isOnDisk: Bool
-    ) throws {
-        let absent: Diagnostic.Severity = isBuilt ? .warning : .error
-        let unless = isBuilt ? ", unless the build makes it" : ""
-        for mapping in appspec.files where !mapping.source.isEmpty {
-            guard try tree.kind(of: mapping.source) == nil else { continue }
-            let message = "the source \(visibleLine(mapping.source)) is not there\(unless)"
-            diagnostics.append(Diagnostic(absent, file: file, line: Self.line(of: mapping.source, in: text), message))
-        }
-        for event in LifecycleEvent.ofDeployment {
-            for script in appspec.hooks[event] ?? [] {
-                let line = Self.line(of: script.location, in: text)
-                let shown = "\(event.rawValue): the script \(visibleLine(script.location))"
-                func say(_ severity: Diagnostic.Severity, _ what: String) {
-                    diagnostics.append(Diagnostic(severity, file: file, line: line, "\(shown) \(what)"))
-                }
-                switch try tree.kind(of: script.location) {
-                case nil: say(absent, "is not there\(unless)")
-                case .directory, .other: say(.error, "is not a regular file")
-                case .file:
-                    say(
-                        .warning,
-                        isOnDisk ? "is not executable; chmod +x" : "is not executable; git update-index --chmod=+x")
-                    try judgeShebang(script.location, tree)
-                case .executable: try judgeShebang(script.location, tree)
-                }
+        // What a build makes cannot be known before it; without one the artifact is the tree.
+        let isBuilt = files.contains(buildspec)
+        if let name = try findAppspec(appspec, in: tree) {
+            let bytes = try tree.read(name, limit: YAMLReader.sizeLimit + 1)
+            if let appspec = judge(name, { () throws(Diagnostics) in try Appspec.parse(bytes, file: name) }) {
+                diagnostics += appspec.remarks(file: name)
+                var review = AppspecReview(
+                    appspec, name, AppspecPlaces(bytes), tree, isBuilt: isBuilt, isOnDisk: isOnDisk)
+                diagnostics += try review.run()
+                if let spec { judgeArtifacts(spec, buildspec, appspec, name) }
             }
         }
+        sort()
     }
 
-    /// The kernel takes the carriage return for a part of the interpreter's name.
-    private mutating func judgeShebang(_ script: String, _ tree: some SourceTree) throws {
-        let first = try tree.read(script).prefix { $0 != UInt8(ascii: "\n") }
-        guard first.starts(with: Array("#!".utf8)), first.last == UInt8(ascii: "\r") else { return }
-        diagnostics.append(
-            Diagnostic(
-                .error, file: visibleLine(script), line: 1,
-                "the line \(visibleLine(String(decoding: first, as: UTF8.self))) ends with a carriage return, so there is no such interpreter"
-            ))
+    /// The usual names stand for each other; one that somebody chose stands for itself (AWS reference 1.1).
+    private mutating func findAppspec(_ chosen: String?, in tree: some SourceTree) throws -> String? {
+        let names = ["appspec.yml", "appspec.yaml"]
+        if let chosen, !names.contains(chosen) {
+            if try tree.kind(of: chosen)?.isFile ?? false { return chosen }
+            files.append(chosen)
+            diagnostics.append(Diagnostic(.error, file: chosen, "there is no such file", onAWS: "the deployment fails"))
+            return nil
+        }
+        let found = try names.filter { try tree.kind(of: $0)?.isFile ?? false }
+        if found == ["appspec.yaml"], chosen != "appspec.yaml" {
+            diagnostics.append(
+                Diagnostic(
+                    .warning, file: "appspec.yaml", "the usual name is appspec.yml; this one is read too",
+                    onAWS: "an agent before 2.0 does not find it at BeforeInstall, unless it is told the name"))
+        } else if found.count == 2 {
+            diagnostics.append(
+                Diagnostic(
+                    .warning, file: "appspec.yaml", "it is not read, since there is an appspec.yml", onAWS: "the same"))
+        }
+        return found.first
     }
 
     /// A build's artifact has what the buildspec names and nothing else.
@@ -156,14 +157,15 @@ public struct Validation: Hashable, Sendable {
                 diagnostics.append(
                     Diagnostic(
                         .warning, file: buildspec,
-                        "the artifacts leave out \(visibleLine(path)), so it is not there when the release is installed"
-                    ))
+                        "the artifacts leave out \(visibleLine(path)), so it is not there when the release is installed",
+                        onAWS: "the deployment fails when it is needed"))
             }
         }
     }
+}
 
-    /// Where a value stands, near enough to find it.
-    private static func line(of value: String, in text: String) -> Int? {
-        text.split(separator: "\n", omittingEmptySubsequences: false).firstIndex { $0.contains(value) }.map { $0 + 1 }
+extension InstallRoot {
+    fileprivate func notAFile(_ path: String) -> ShipitError {
+        ShipitError(.unavailable, "\(visibleLine(path)) is not a regular file")
     }
 }

@@ -6,20 +6,26 @@ struct ValidateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "validate", abstract: "Judge pipeline.yml, buildspec.yml and appspec.yml before they are pushed.",
         discussion: """
-            A file is judged by itself; a folder or a revision together with everything that its files name. Errors end with
-            65, warnings alone with 0. A file or a folder needs no app.
+            A file is judged by itself; a folder, a bundle (tar, tgz, zip) or a revision together with everything that its
+            files name. Below each finding stands what AWS does with it. Errors end with 65, warnings alone with 0. Only a
+            revision needs an app.
 
             EXAMPLE
               shipit validate .
+              shipit validate bundle.zip
               shipit validate /var/lib/shipit/apps/blog/pipeline.yml
               shipit validate main --app blog
             """)
 
-    @Argument(help: "A file, a folder, or a revision of an app.") var what = "."
+    @Argument(help: "A file, a folder, a bundle, or a revision of an app.") var what = "."
     @Option(
         name: .long, help: "What the file is, when its name does not say so: pipeline, buildspec or appspec.",
         transform: Self.kind)
     var kind: Validation.Kind?
+    @Option(
+        name: [.customShort("A"), .customLong("appspec-filename")],
+        help: "What the appspec is called in the folder or bundle (default: appspec.yml).")
+    var appspec: String?
     @OptionGroup var json: JSONOption
     @OptionGroup var options: Options
 
@@ -33,18 +39,14 @@ struct ValidateCommand: ParsableCommand {
                     validation.diagnostics.map {
                         [
                             "severity": .string($0.severity.rawValue), "file": .string($0.file), "line": JSON($0.line),
-                            "column": JSON($0.column), "message": .string($0.message),
+                            "column": JSON($0.column), "message": .string($0.message), "on_aws": JSON($0.onAWS),
                         ]
                     }),
             ])
         } else {
-            for diagnostic in validation.diagnostics {
-                terminal.answer(diagnostic.severity == .error ? "error: \(diagnostic)" : "\(diagnostic)")
-            }
-            let errors = validation.diagnostics.count { $0.severity == .error }
-            let warnings = validation.diagnostics.count - errors
-            let verdict = errors + warnings == 0 ? "nothing is wrong" : "errors: \(errors), warnings: \(warnings)"
-            terminal.say("\(validation.files.joined(separator: ", ")): \(verdict)")
+            let list = DiagnosticList(diagnostics: validation.diagnostics, terminal: terminal)
+            if !validation.diagnostics.isEmpty { terminal.answer(list.text + "\n") }
+            terminal.say("\(validation.files.joined(separator: ", ")): \(list.verdict)")
         }
         if validation.hasErrors { throw Ending(status: 65) }
     }
@@ -59,8 +61,12 @@ struct ValidateCommand: ParsableCommand {
     private func judge(_ terminal: Terminal) throws -> Validation {
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: what, isDirectory: &isFolder) {
-            if !isFolder.boolValue { return try Validation(file: what, kind: kind) }
-            return try Validation(directory: what)
+            if isFolder.boolValue { return try Validation(directory: what, appspec: appspec) }
+            if kind != nil || what.hasSuffix(".yml") || what.hasSuffix(".yaml") || what.hasSuffix(".json") {
+                return try Validation(file: what, kind: kind)
+            }
+            let scratch = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+            return try Validation(bundle: what, appspec: appspec, scratch: scratch)
         }
         if kind != nil || what.contains("/") && what.hasSuffix("ml") {
             throw ShipitError(.unavailable, "there is no file \(visibleLine(what))")
