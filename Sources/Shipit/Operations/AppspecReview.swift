@@ -11,6 +11,8 @@ struct AppspecReview {
     private var found: [Diagnostic] = []
     /// By where they will be.
     private var plannedFiles: [String: String] = [:]
+    /// Of the files those that are links, whose permissions nobody changes.
+    private var links: Set<String> = []
     private var plannedFolders: Set<String> = []
     private var visited = 0
     private static let mostFiles = 200_000
@@ -64,11 +66,10 @@ struct AppspecReview {
         case nil:
             let hint = source.contains("*") ? "; names with * are not expanded" : ""
             miss(mark, "the source \(visibleLine(source)) is not there\(hint)", onAWS: Self.tooLate)
-        case .directory: try plan(folder: source, to: mapping.destination, mark, depth: 0)
-        case .file, .executable:
-            planFolders(mapping.destination, from: source, mark)
-            plan(file: source, to: joined(mapping.destination, lastName(source)), mark)
+        case .directory: try plan(folder: source, to: mapping.destination, mark, inside: [])
+        case .file, .executable: try plan(single: source, to: mapping.destination, mark)
         case .deadLink:
+            try plan(single: source, to: mapping.destination, mark)
             say(
                 .warning, mark,
                 "the source \(visibleLine(source)) is a link that leads nowhere, or out of the revision",
@@ -77,10 +78,21 @@ struct AppspecReview {
         }
     }
 
-    private mutating func plan(folder: String, to destination: String, _ mark: Node.Mark?, depth: Int) throws {
-        guard depth < 200 else {
-            return say(.error, mark, "\(visibleLine(folder)) lies too deep, or in a link to a folder above it")
+    private mutating func plan(single source: String, to destination: String, _ mark: Node.Mark?) throws {
+        planFolders(destination, from: source, mark)
+        try plan(file: source, to: joined(destination, lastName(source)), mark)
+    }
+
+    private mutating func plan(
+        folder: String, to destination: String, _ mark: Node.Mark?, inside: [String]
+    ) throws {
+        let identity = try tree.identity(of: folder)
+        guard !inside.contains(identity) else {
+            return say(
+                .error, mark, "\(visibleLine(folder)) is a link to a folder that it lies in",
+                onAWS: "the deployment fails in Install, or never comes to an end")
         }
+        guard inside.count < 200 else { return say(.error, mark, "\(visibleLine(folder)) lies too deep") }
         planFolders(destination, from: folder, mark)
         for name in try tree.names(in: folder) where !(folder.isEmpty && name == ".git") {
             visited += 1
@@ -94,15 +106,15 @@ struct AppspecReview {
                 continue
             }
             switch try tree.kind(of: path) {
-            case .directory: try plan(folder: path, to: joined(destination, name), mark, depth: depth + 1)
+            case .directory: try plan(folder: path, to: joined(destination, name), mark, inside: inside + [identity])
             case .other:
                 say(.error, mark, "\(visibleLine(path)) is neither a file, a folder nor a link", onAWS: Self.tooLate)
-            case .file, .executable, .deadLink, nil: plan(file: path, to: joined(destination, name), mark)
+            case .file, .executable, .deadLink, nil: try plan(file: path, to: joined(destination, name), mark)
             }
         }
     }
 
-    private mutating func plan(file source: String, to destination: String, _ mark: Node.Mark?) {
+    private mutating func plan(file source: String, to destination: String, _ mark: Node.Mark?) throws {
         if let other = plannedFiles[destination] {
             say(
                 .error, mark,
@@ -114,6 +126,7 @@ struct AppspecReview {
                 onAWS: Self.tooLate)
         } else {
             plannedFiles[destination] = source
+            if try tree.isLink(source) { links.insert(destination) }
         }
     }
 
@@ -137,6 +150,10 @@ struct AppspecReview {
     private mutating func review(_ permission: Permission, _ mark: Node.Mark?) {
         let object = permission.object, shown = "permissions of /\(visibleLine(object))"
         var matched: [String] = []
+        if links.contains(object) {
+            return say(
+                .warning, mark, "\(shown): that is a link, and left as it is", onAWS: "what it leads to is changed")
+        }
         if plannedFiles[object] != nil {
             guard permission.types.contains(.file) else {
                 return say(
@@ -158,7 +175,8 @@ struct AppspecReview {
                 path.hasPrefix(prefix) && permission.matches(below: String(path.dropFirst(prefix.count)), type)
             }
             matched =
-                plannedFiles.keys.filter { isBelow($0, .file) } + plannedFolders.filter { isBelow($0, .directory) }
+                plannedFiles.keys.filter { !links.contains($0) && isBelow($0, .file) }
+                + plannedFolders.filter { isBelow($0, .directory) }
         }
         if matched.isEmpty {
             let why = plannedFolders.contains(object) ? "; the folder itself is not meant, only what is in it" : ""

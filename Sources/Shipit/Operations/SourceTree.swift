@@ -11,6 +11,9 @@ protocol SourceTree {
     func read(_ path: String, limit: Int) throws -> [UInt8]
     /// What is in a folder, sorted.
     func names(in folder: String) throws -> [String]
+    func isLink(_ path: String) throws -> Bool
+    /// The same for one folder, by whatever way one comes to it.
+    func identity(of folder: String) throws -> String
 }
 
 enum SourceKind: Hashable, Sendable {
@@ -57,6 +60,15 @@ struct FolderTree: SourceTree {
 
     func names(in folder: String) throws -> [String] {
         try InstallPlanner.entries(of: Array(folder.utf8), in: root).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    func isLink(_ path: String) throws -> Bool {
+        try root.status(Array(path.utf8), following: false).map { $0.st_mode & S_IFMT == S_IFLNK } ?? false
+    }
+
+    func identity(of folder: String) throws -> String {
+        guard let status = try root.status(Array(folder.utf8), following: true) else { return folder }
+        return "\(status.st_dev):\(status.st_ino)"
     }
 }
 
@@ -109,7 +121,12 @@ final class RevisionTree: SourceTree {
         return bytes
     }
 
+    /// Nothing below a link to a folder.
     func names(in folder: String) throws -> [String] { try folders.get()[folder] ?? [] }
+
+    func isLink(_ path: String) throws -> Bool { try repository.file(at: path, in: revision)?.kind == .link }
+
+    func identity(of folder: String) -> String { folder }
 
     private func listed() throws -> [String: [String]] {
         var folders: [String: [String]] = [:]
