@@ -116,7 +116,7 @@ import Testing
         let world = try await World(files: ["buildspec.yml": "version: 0.2\nphase:\n  build: {}\n"])
         let push = await world.push()
         #expect(
-            push.stderr.contains(#"buildspec.yml:2:1: unknown key "phase" in the buildspec, did you mean "phases"?"#),
+            push.stderr.contains(#"buildspec.yml:2:1: "phases" is missing, and "phase" is probably meant to be it"#),
             "\(push.stderr)")
         #expect(push.stderr.contains("run 1 failed"))
         try await world.settled()

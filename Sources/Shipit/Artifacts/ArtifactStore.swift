@@ -18,6 +18,17 @@ struct ArtifactStore: Sendable {
     /// Where a manifest grows: beside a tarball's place, for who makes both.
     static func manifestAside(_ aside: String) -> String { "\(aside).manifest" }
 
+    /// Where a secondary artifact grows.
+    static func aside(_ aside: String, _ identifier: String) -> String { "\(aside).\(identifier)" }
+
+    /// Removes all that a job left aside.
+    func drop(aside: String) {
+        let own = aside.split(separator: "/").last.map(String.init) ?? aside
+        for name in FileSystem.names(in: folder) where name == own || name.hasPrefix(own + ".") {
+            unlink("\(folder)/\(name)")
+        }
+    }
+
     /// A new file for a manifest; what a job that died left in its place goes.
     func createManifest(aside: String) throws -> FileWriter {
         let path = Self.manifestAside(aside)
@@ -70,6 +81,9 @@ struct ArtifactStore: Sendable {
         // The sync of the folder below covers all names.
         let name = "\(folder)/\(Self.descriptionName(of: file))"
         try FileSystem.write(name, Array(try encoder.encode(description)), mode: 0o600, syncFolder: false)
+        for entry in provenance.secondary ?? [] {
+            try move(Self.aside(aside, entry.identifier), to: entry.file(beside: file))
+        }
         try Failpoint.packBeforeRename.reach()
         try move(aside, to: file)
         try FileSystem.syncFolder(of: "\(folder)/\(file)")
@@ -99,17 +113,28 @@ struct ArtifactStore: Sendable {
 
     static func manifestName(of file: String) -> String { base(file) + ".manifest" }
 
-    /// All files of an artifact by its tarball's name.
+    /// The files of an artifact by its tarball's name; secondary artifacts are besides.
     static func files(of file: String) -> [String] { [file, "\(base(file)).json", "\(base(file)).manifest"] }
 
-    private static func base(_ file: String) -> String {
+    /// The tarball's name beside which a file is kept: its own for all but secondary artifacts.
+    static func primary(of name: String) -> String {
+        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[2...] == ["tar", "zst"] ? "\(parts[0]).tar.zst" : name
+    }
+
+    /// Secondary artifacts that are kept beside a tarball.
+    func secondaries(of file: String) -> [String] {
+        FileSystem.names(in: folder).filter { $0 != file && Self.primary(of: $0) == file }
+    }
+
+    static func base(_ file: String) -> String {
         file.hasSuffix(".tar.zst") ? String(file.dropLast(".tar.zst".count)) : file
     }
 
     func path(_ file: String) -> String { "\(folder)/\(file)" }
 
     func remove(_ file: String) {
-        for name in Self.files(of: file) { unlink("\(folder)/\(name)") }
+        for name in Self.files(of: file) + secondaries(of: file) { unlink("\(folder)/\(name)") }
     }
 }
 
@@ -157,16 +182,30 @@ public struct Provenance: Codable, Sendable {
     public let policy: String
     /// Versions of the programs and libraries that took part.
     public let tools: [String: String]
+    /// The name that the buildspec gives the artifact; nothing is named after it.
+    public let name: String?
+    public let secondary: [SecondaryArtifact]?
+}
+
+/// A tarball that a build made besides the one that is deployed; kept and removed with that.
+public struct SecondaryArtifact: Codable, Sendable {
+    public let identifier: String
+    public let digest: Digest
+    public let size: Int64
+    public let entries: Int
+
+    func file(beside primary: String) -> String { "\(ArtifactStore.base(primary)).\(identifier).tar.zst" }
 }
 
 extension Provenance {
     init(
         _ run: Run, _ commit: Commit, _ policy: Policy, method: Artifact.Method, buildspec: Digest? = nil,
-        sandboxed: Bool = false
+        sandboxed: Bool = false, name: String? = nil, secondary: [SecondaryArtifact] = []
     ) {
         self.init(
             app: run.app, revision: run.revision, tree: commit.tree, repository: policy.pipeline.repository,
             run: run.id, by: run.by, at: Timestamp.now.rfc3339, method: method, buildspec: buildspec,
-            sandboxed: sandboxed, network: policy.pipeline.build.network, policy: policy.digest, tools: Versions.all)
+            sandboxed: sandboxed, network: policy.pipeline.build.network, policy: policy.digest, tools: Versions.all,
+            name: name, secondary: secondary.isEmpty ? nil : secondary)
     }
 }

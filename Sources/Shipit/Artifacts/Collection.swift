@@ -5,30 +5,95 @@ import Glibc
 ///
 /// Nothing of the build runs any more when this reads, and no link is followed.
 struct Collection {
-    private struct Found {
-        let path: [UInt8]
-        let place: [UInt8]
-        let kind: ArtifactKit.Status.Kind
-        let isExecutable: Bool
-        let size: Int64
+    /// What a build did not leave, or not in a way that can be packed: the build failed.
+    struct Fault: Error, CustomStringConvertible {
+        let description: String
     }
 
-    let root: Directory
-    let artifacts: Buildspec.Artifacts?
+    private struct Found {
+        let path: [UInt8]
+        /// In which of the roots, and where in it.
+        let root: Int
+        let place: [UInt8]
+        let kind: ArtifactKit.Status.Kind
+        var isExecutable = false
+        var size: Int64 = 0
+    }
+
+    private let source: Directory
+    /// The source, or folders of it, each with its own path in the source.
+    private var roots: [(directory: Directory, path: [UInt8])] = []
     private var found: [Found] = []
 
-    init(_ source: String, _ artifacts: Buildspec.Artifacts?) throws {
-        self.artifacts = artifacts
-        let source = try Directory(path: source)
-        if let base = artifacts?.baseDirectory {
-            do {
-                root = try source.open(Array(base.utf8))
-            } catch {
-                throw ShipitError(.failure, "the base-directory \(visibleLine(base)) is not there after the build")
-            }
-        } else {
-            root = source
+    /// What each of `artifacts` names, together; everything if there is none.
+    init(_ source: String, _ artifacts: [Buildspec.Artifacts]) throws {
+        self.source = try Directory(path: source)
+        if artifacts.isEmpty {
+            roots = [(self.source, [])]
+            try walk(0, nil)
         }
+        for artifacts in artifacts { try collect(artifacts) }
+        try addFolders()
+        found.sort { one, other in
+            if one.path != other.path { return one.path.lexicographicallyPrecedes(other.path) }
+            return one.root == other.root ? one.place.lexicographicallyPrecedes(other.place) : one.root < other.root
+        }
+        try mergeSame()
+    }
+
+    private mutating func collect(_ artifacts: Buildspec.Artifacts) throws {
+        let (before, first) = (found.count, roots.count)
+        roots += try bases(artifacts.baseDirectory)
+        for index in first..<roots.count { try walk(index, artifacts) }
+        guard found.count == before else { return }
+        let globs = artifacts.files.map { visibleLine($0.pattern) }.joined(separator: ", ")
+        let base = artifacts.baseDirectory.map { " below \(visibleLine($0))" } ?? ""
+        throw Fault(
+            description: "no file matches the artifacts' files: \(globs)\(base)\(try hint(artifacts, from: first))")
+    }
+
+    /// A folder is no file, and that is what people write first.
+    private func hint(_ artifacts: Buildspec.Artifacts, from first: Int) throws -> String {
+        for glob in artifacts.files {
+            guard let path = glob.pattern.insideSource, !path.isEmpty, !path.contains("*") else { continue }
+            for root in roots[first...] where try root.directory.metadata(Array(path.utf8))?.kind == .directory {
+                return "; \(visibleLine(path)) is a folder, \(visibleLine(path))/**/* is what is in it"
+            }
+        }
+        return ""
+    }
+
+    // MARK: Finding
+
+    /// Folders that a base-directory names: itself, or those that match its `*`, none of them inside another.
+    private func bases(_ base: String?) throws -> [(Directory, [UInt8])] {
+        guard let base else { return [(source, [])] }
+        if !base.contains("*") {
+            let path = Array(base.utf8)
+            do {
+                return [(try source.open(path), path)]
+            } catch {
+                throw Fault(description: "the base-directory \(visibleLine(base)) is not there after the build")
+            }
+        }
+        let glob = Glob(base)
+        var (matching, folders): ([[UInt8]], [[UInt8]]) = ([], [[]])
+        while let folder = folders.popLast() {
+            for (name, kind) in try open(folder).entries() where kind == .directory {
+                let path = folder.isEmpty ? name : folder + [UInt8(ascii: "/")] + name
+                if glob.matches(path) { matching.append(path) } else { folders.append(path) }
+            }
+        }
+        guard !matching.isEmpty else {
+            throw Fault(description: "no folder matches the base-directory \(visibleLine(base)) after the build")
+        }
+        return try matching.sorted { $0.lexicographicallyPrecedes($1) }.map { (try open($0), $0) }
+    }
+
+    private func open(_ folder: [UInt8]) throws -> Directory { folder.isEmpty ? source : try source.open(folder) }
+
+    private mutating func walk(_ index: Int, _ artifacts: Buildspec.Artifacts?) throws {
+        let root = roots[index].directory
         var folders: [[UInt8]] = [[]]
         while let folder = folders.popLast() {
             let directory = folder.isEmpty ? root : try root.open(folder)
@@ -36,39 +101,30 @@ struct Collection {
                 let path = folder.isEmpty ? name : folder + [UInt8(ascii: "/")] + name
                 try PathRules.check(path)
                 if kind == .directory { folders.append(path) }
-                try consider(path, name, kind, directory)
+                try consider(path, name, kind, directory, index, artifacts)
             }
-        }
-        if found.isEmpty { throw ShipitError(.failure, "no file matches the artifacts of the buildspec") }
-        try addFolders()
-        found.sort { $0.path.lexicographicallyPrecedes($1.path) }
-        for (one, other) in zip(found, found.dropFirst()) where one.path == other.path {
-            throw ShipitError(
-                .failure,
-                "\(visible(one.place)) and \(visible(other.place)) both become \(visible(one.path)) in the artifact")
         }
     }
 
     private mutating func consider(
-        _ path: [UInt8], _ name: [UInt8], _ kind: ArtifactKit.Status.Kind, _ directory: Directory
+        _ path: [UInt8], _ name: [UInt8], _ kind: ArtifactKit.Status.Kind, _ directory: Directory, _ root: Int,
+        _ artifacts: Buildspec.Artifacts?
     ) throws {
-        let isAll = artifacts == nil
         // A folder comes along for what is in it; alone it counts only when everything is packed.
-        if kind == .directory, !isAll { return }
+        if kind == .directory, artifacts != nil { return }
         if let artifacts {
             guard artifacts.files.contains(where: { $0.matches(path) }) else { return }
             guard !artifacts.excludePaths.contains(where: { $0.matches(path) }) else { return }
         }
         guard kind == .file || kind == .link || kind == .directory else {
-            if isAll { return }
-            throw ShipitError(.failure, "\(visible(path)) is neither a file nor a folder nor a link")
+            if artifacts == nil { return }
+            throw Fault(description: "\(visible(path)) is neither a file nor a folder nor a link")
         }
         let status = try directory.metadata(name)
-        let place = artifacts?.discardPaths == true ? name : path
         found.append(
             Found(
-                path: place, place: path, kind: kind, isExecutable: (status?.mode ?? 0) & 0o100 != 0,
-                size: status?.size ?? 0))
+                path: artifacts?.discardPaths == true ? name : path, root: root, place: path, kind: kind,
+                isExecutable: (status?.mode ?? 0) & 0o100 != 0, size: status?.size ?? 0))
     }
 
     private mutating func addFolders() throws {
@@ -79,14 +135,41 @@ struct Collection {
                 parts.removeLast()
                 let folder = Array(parts.joined(separator: [UInt8(ascii: "/")]))
                 guard known.insert(folder).inserted else { break }
-                found.append(Found(path: folder, place: folder, kind: .directory, isExecutable: false, size: 0))
+                found.append(Found(path: folder, root: file.root, place: folder, kind: .directory))
             }
         }
     }
 
-    func pack(into path: String, listingIn manifest: FileWriter) throws -> TarballSummary {
+    /// The same file by two ways is one; two files for one name are not.
+    private mutating func mergeSame() throws {
+        var kept: [Found] = []
+        for one in found {
+            guard let other = kept.last, other.path == one.path else {
+                kept.append(one)
+                continue
+            }
+            guard whole(one) == whole(other) else {
+                throw Fault(
+                    description:
+                        "\(visible(whole(other))) and \(visible(whole(one))) both become \(visible(one.path)) in the artifact"
+                )
+            }
+        }
+        found = kept
+    }
+
+    /// Where it is in the source.
+    private func whole(_ found: Found) -> [UInt8] {
+        let base = roots[found.root].path
+        return base.isEmpty ? found.place : base + [UInt8(ascii: "/")] + found.place
+    }
+
+    // MARK: Packing
+
+    func pack(into path: String, listingIn manifest: FileWriter?) throws -> TarballSummary {
         let writer = try TarballWriter(at: path, listingIn: manifest)
         for entry in found {
+            let root = roots[entry.root].directory
             switch entry.kind {
             case .directory: try writer.addDirectory(entry.path)
             case .link:

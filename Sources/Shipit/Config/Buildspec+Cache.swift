@@ -25,8 +25,13 @@ extension YAMLReader {
             return nil
         }
         var cache = Buildspec.Cache(paths: cachePaths(paths))
-        if let node = keys["key"], !isNull(node) { cache.key = cacheKey(node, of: "key") }
-        if let node = keys["fallback-keys"], !isNull(node) {
+        if cache.paths.isEmpty { return nil }
+        if let node = value(keys, "key") {
+            // What another key would have kept is not for everybody.
+            guard let key = cacheKey(node, of: "key") else { return nil }
+            cache.key = key
+        }
+        if let node = value(keys, "fallback-keys") {
             let nodes = node.scalar == nil ? list(node, of: "fallback-keys") : [node]
             let most = Buildspec.Cache.mostFallbackKeys
             if nodes.count > most {
@@ -49,7 +54,7 @@ extension YAMLReader {
                 paths.append(try CachePath(written))
             } catch {
                 switch error {
-                case .wrong(let what): self.error(node, "the cache path \"\(written)\" \(what)")
+                case .wrong(let what): warn(node, "the cache path \"\(written)\" \(what): left out")
                 case .elsewhere:
                     warn(
                         node,
@@ -64,12 +69,14 @@ extension YAMLReader {
     private func cacheKey(_ node: Node, of what: String) -> CacheKey? {
         guard let text = text(node, of: what) else { return nil }
         guard text.utf8.count <= 512 else {
-            error(node, "\(what) has \(text.utf8.count) bytes, at most 512 are read")
+            warn(node, "\(what) has \(text.utf8.count) bytes, at most 512 are read: nothing is kept under it")
             return nil
         }
         do throws(CacheKey.NotUnderstood) { return try CacheKey(text) } catch {
-            self.error(
-                node, "\(what) wants text, $NAME and $(codebuild-hash-files FILE), found \"\(error.part.prefix(60))\"")
+            warn(
+                node,
+                "\(what) wants text, $NAME and $(codebuild-hash-files FILE), found \"\(error.part.prefix(60))\": nothing is kept under it"
+            )
             return nil
         }
     }

@@ -31,7 +31,7 @@ extension Buildspec {
         if let node = reader.value(keys, "phases") {
             reader.phases(node, into: &self)
         } else if batch == nil {
-            reader.error(keys["phases"] ?? root, "\"phases\" is missing, expected phases with build: or others")
+            reader.noPhases(keys["phases"], root)
         }
         if let node = reader.value(keys, "reports") { reports = reader.reports(node) }
         if let node = reader.value(keys, "artifacts") { artifacts = reader.artifacts(node, version) }
@@ -51,6 +51,17 @@ extension YAMLReader {
         }
         error(node, "version \(text.prefix(40)) is not known, expected 0.2 (or 0.1)")
         return nil
+    }
+
+    /// The key that was meant to be it, if there is one.
+    fileprivate func noPhases(_ node: Node?, _ root: Node) {
+        let keys = root.mapping.map { $0.map(\.key) } ?? []
+        let meant = keys.first { suggestion(for: $0.scalar?.string ?? "", among: ["phases"]) != nil }
+        if node == nil, let meant, let name = meant.scalar?.string {
+            error(meant, "\"phases\" is missing, and \"\(name)\" is probably meant to be it")
+        } else {
+            error(node ?? root, "\"phases\" is missing, expected phases with build: or others")
+        }
     }
 
     func user(_ node: Node) -> String? {

@@ -29,7 +29,7 @@ extension BuildJob {
             var states = BuildPhases()
             for name in Buildspec.PhaseName.allCases {
                 guard let phase = spec.phases[name], states.runs(name) else { continue }
-                try installation.ledger.progress(job, "phase \(name.rawValue)")
+                try installation.ledger.progress(job, "\(task.map { "\($0): " } ?? "")phase \(name.rawValue)")
                 if let failure = try await carryOut(name, phase, session, states) {
                     states.fail(name, phase.onFailure)
                     result.failure = result.failure ?? failure

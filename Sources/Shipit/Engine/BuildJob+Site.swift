@@ -20,7 +20,8 @@ extension BuildJob {
     /// Tells what is lent to this build from what is lent to another.
     private var mark: String { "\(job.run)-\(job.id)-\(job.attempt)" }
     /// A person who asks for a rebuild wants nothing of the builds before; what it leaves replaces theirs.
-    private var isPatching: Bool { policy.pipeline.build.workspace == .patched }
+    /// Builds of a batch begin afresh, so that none finds what another left.
+    private var isPatching: Bool { policy.pipeline.build.workspace == .patched && task == nil }
 
     func open(_ spec: Buildspec, isEnclosed: Bool, _ cancellation: Cancellation) throws -> Site {
         let workspace = Workspace(path: installation.home.workspace(job))

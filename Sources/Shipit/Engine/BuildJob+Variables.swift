@@ -73,6 +73,7 @@ extension BuildJob {
             "SHIPIT_RUN": "\(run.id)",
         ]) { $1 }
         variables.merge(try webhook()) { $1 }
+        if let task { variables["CODEBUILD_BATCH_BUILD_IDENTIFIER"] = task }
         return variables
     }
 

@@ -11,9 +11,14 @@ struct BuildJob: Sendable {
     let log: LogFile
     /// Why builds cannot be enclosed on this machine, found out once by the worker.
     let sandboxObstacle: @Sendable () async -> String?
+    /// The build of a batch that this is; nil for one that stands alone.
+    var task: String?
 
-    enum Result: Sendable {
-        case made(Artifact)
+    typealias Result = Attempt<Artifact>
+
+    /// What came of a build: what was made of it, or how it ended without.
+    enum Attempt<Made: Sendable>: Sendable {
+        case made(Made)
         case ended(Status, String)
 
         var isMade: Bool {
@@ -33,15 +38,20 @@ struct BuildJob: Sendable {
         }
         let aside = store.aside(job)
         unlink(aside)
-        defer { for path in [aside, ArtifactStore.manifestAside(aside)] { unlink(path) } }
-        let buildspec = try await buildspec()
+        defer { store.drop(aside: aside) }
+        let buildspec = try await buildspec(policy.pipeline.build.buildspec)
         guard let buildspec else {
             log.say(
                 "no \(policy.pipeline.build.buildspec) in \(run.revision.abbreviated()): the tree is packed as it is")
             return .made(try await describeTree(aside, store, isPackedNow: known != nil))
         }
         try cancellation.check()
-        return try await build(buildspec.spec, digest: buildspec.digest, aside, store, cancellation)
+        if let batch = buildspec.spec.batch {
+            return try await build(batch, of: buildspec.spec, digest: buildspec.digest, aside, store, cancellation)
+        }
+        return try await build(buildspec.spec, cancellation) {
+            try pack(buildspec.spec, buildspec.digest, $1, at: $0, aside, store)
+        }
     }
 
     private func isWhole(_ artifact: Artifact, _ store: ArtifactStore) -> Bool {
@@ -91,9 +101,9 @@ struct BuildJob: Sendable {
 
     // MARK: By its buildspec
 
-    private func buildspec() async throws -> (spec: Buildspec, digest: Digest)? {
+    /// Nil when the revision has no file of that name.
+    func buildspec(_ name: String) async throws -> (spec: Buildspec, digest: Digest)? {
         try await onThread {
-            let name = policy.pipeline.build.buildspec
             let repository = try Repository(at: policy.pipeline.repository)
             guard let entry = try repository.file(at: name, in: run.revision) else { return nil }
             guard entry.kind == .file || entry.kind == .executable else {
@@ -106,9 +116,11 @@ struct BuildJob: Sendable {
         }
     }
 
-    private func build(
-        _ spec: Buildspec, digest: Digest, _ aside: String, _ store: ArtifactStore, _ cancellation: Cancellation
-    ) async throws -> Result {
+    /// Builds in a workspace of its own; `pack` takes what is wanted of it before the workspace goes.
+    func build<Made: Sendable>(
+        _ spec: Buildspec, _ cancellation: Cancellation,
+        pack: @escaping @Sendable (Site, Phases) throws -> Attempt<Made>
+    ) async throws -> Attempt<Made> {
         let wanted = policy.pipeline.build.sandbox
         let sandboxObstacle = wanted == .off ? nil : await sandboxObstacle()
         if wanted == .required, let sandboxObstacle {
@@ -123,10 +135,10 @@ struct BuildJob: Sendable {
         let site = try await onThread {
             try open(spec, isEnclosed: isEnclosed, cancellation)
         }
-        let result: Swift.Result<Result, any Error>
+        let result: Swift.Result<Attempt<Made>, any Error>
         do {
             try Failpoint.buildExported.reach()
-            result = .success(try await build(spec, digest, at: site, aside, store, cancellation))
+            result = .success(try await build(spec, at: site, cancellation, pack))
         } catch {
             result = .failure(error)
         }
@@ -134,10 +146,10 @@ struct BuildJob: Sendable {
         return try result.get()
     }
 
-    private func build(
-        _ spec: Buildspec, _ digest: Digest, at site: Site, _ aside: String, _ store: ArtifactStore,
-        _ cancellation: Cancellation
-    ) async throws -> Result {
+    private func build<Made: Sendable>(
+        _ spec: Buildspec, at site: Site, _ cancellation: Cancellation,
+        _ pack: @escaping @Sendable (Site, Phases) throws -> Attempt<Made>
+    ) async throws -> Attempt<Made> {
         let workspace = site.workspace
         let command = driver(spec.shell, workspace, isEnclosed: site.isEnclosed, variables: site.variables)
         let log = log
@@ -146,27 +158,21 @@ struct BuildJob: Sendable {
             limit: policy.pipeline.build.timeout, cancellation: cancellation,
             output: { log.output($0) }, { try await carryOut(spec, $0) })
         log.finish()
+        if outcome.stopped != .cancelled {
+            let reports = try await onThread { try readReports(spec, at: site) }
+            try installation.ledger.record(exported: phases.exported, reports, of: job, joining: task != nil)
+        }
         switch outcome.stopped {
         case .timedOut: return .ended(.failed, "the time limit of \(policy.pipeline.build.timeout.spoken) passed")
         case .cancelled: return .ended(.cancelled, "cancelled")
         case nil: break
         }
-        try installation.ledger.setExported(phases.exported, of: job)
         if let failure = phases.failure { return .ended(.failed, failure) }
         guard phases.isComplete, outcome.exit.isSuccess else {
             return .ended(.errored, "the build's shell ended early (\(outcome.exit))")
         }
-        if let name = phases.artifactName { log.say("artifact name: \(visibleLine(name))") }
         try Failpoint.buildBeforePack.reach()
-        return .made(
-            try await onThread {
-                let collection = try Collection(workspace.source, spec.artifacts)
-                let summary = try collection.pack(into: aside, listingIn: try store.createManifest(aside: aside))
-                let provenance = Provenance(
-                    run, site.commit, policy, method: site.isPatched ? .patched : .build, buildspec: digest,
-                    sandboxed: site.isEnclosed)
-                return try keep(summary, aside, store, provenance)
-            })
+        return try await onThread { try pack(site, phases) }
     }
 
     // MARK: Parts
@@ -184,23 +190,5 @@ struct BuildJob: Sendable {
             command = Sandbox(network: build.network, see: build.see).enclosing(command, workspace: workspace)
         }
         return command
-    }
-
-    private func keep(
-        _ summary: TarballSummary, _ aside: String, _ store: ArtifactStore, _ provenance: Provenance,
-        hasExportRules: Bool = false
-    ) throws -> Artifact {
-        let (file, differs) = try store.keep(aside, summary, provenance)
-        if differs {
-            log.say(
-                "this build gave other bytes than an earlier one of the same commit; both are kept, this one as \(file)"
-            )
-            try installation.ledger.note(
-                .artifactDiffers, job, "\(run.revision.abbreviated()) gave other bytes than before: \(file)")
-        }
-        log.say("artifact \(file), \(summary.size) bytes, \(summary.entries) entries, sha256 \(summary.digest)")
-        return try installation.ledger.addArtifact(
-            of: run, manifest: summary.manifest, digest: summary.digest, size: summary.size, file: file,
-            method: provenance.method, hasExportRules: hasExportRules)
     }
 }

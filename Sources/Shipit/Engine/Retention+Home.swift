@@ -53,7 +53,7 @@ extension Retention {
         }
         guard !isPacking else { return [] }
         let known = Set(try ledger.artifacts(app: app.name).flatMap { ArtifactStore.files(of: $0.file) })
-        return FileSystem.names(in: store.folder).filter { !known.contains($0) }
+        return FileSystem.names(in: store.folder).filter { !known.contains(ArtifactStore.primary(of: $0)) }
     }
 
     /// Removes what a build left that died between its tarball's name and the ledger.

@@ -293,9 +293,10 @@ public final class Worker: Service {
             let message = "\(error)"
             logger.error("run \(job.run): \(job.name): \(message)")
             await record(job) {
-                // The log says it all; the reason is its first line.
+                // The log says it all; the reason is its first line, or the first error of a file.
                 try? self.openLog(job).say(message)  // the ledger has the reason even if the log cannot be written
-                let reason = message.split(separator: "\n").first.map(String.init) ?? message
+                let first = (error as? Diagnostics)?.errors.first?.description
+                let reason = first ?? message.split(separator: "\n").first.map(String.init) ?? message
                 let status: Status = error is Diagnostics ? .failed : .errored
                 try self.installation.ledger.end(job, as: Ending(status, reason, duration: ContinuousClock.now - began))
             }

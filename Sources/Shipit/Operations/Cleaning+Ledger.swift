@@ -13,7 +13,9 @@ extension Cleaning {
 
     func cleanArtifacts(of app: App, in store: ArtifactStore, _ report: inout Report) throws {
         func remove(_ artifact: Artifact) {
-            for name in ArtifactStore.files(of: artifact.file) { removeNow(store.path(name), &report) }
+            for name in ArtifactStore.files(of: artifact.file) + store.secondaries(of: artifact.file) {
+                removeNow(store.path(name), &report)
+            }
         }
         if isDryRun { return try ledger.surplusArtifacts(of: app.pipeline, most: .max).forEach(remove) }
         while try !ledger.forgetArtifacts(of: app.pipeline, most: Retention.most, deed: remove).isEmpty {}

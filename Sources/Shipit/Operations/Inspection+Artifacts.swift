@@ -22,7 +22,7 @@ extension Inspection {
         // A build writes aside, and names the tarball before the ledger has it.
         guard !isBusy else { return }
         let known = Set(artifacts.flatMap { ArtifactStore.files(of: $0.file) })
-        for name in FileSystem.names(in: folder) where !known.contains(name) {
+        for name in FileSystem.names(in: folder) where !known.contains(ArtifactStore.primary(of: name)) {
             let path = "\(folder)/\(name)"
             find(
                 .artifactUnknown, .warning, at: path,
@@ -70,10 +70,24 @@ extension Inspection {
                 return
             }
             try inspectManifest(of: artifact, in: folder, again)
+            for entry in description.provenance.secondary ?? [] {
+                inspect(entry, "\(folder)/\(entry.file(beside: artifact.file))", again)
+            }
         } catch let error as ShipitError {
             find(.descriptionDamaged, at: path, error.message, remedy: again)
         } catch {
             find(.descriptionDamaged, at: path, "\(error)", remedy: again)
+        }
+    }
+
+    private mutating func inspect(_ secondary: SecondaryArtifact, _ path: String, _ again: String) {
+        guard FileSystem.linkStatus(path) != nil else {
+            find(.artifactMissing, .warning, at: path, "a secondary artifact is gone", remedy: again)
+            return
+        }
+        // What cannot be read is damaged, whatever the reason.
+        if (try? Digest.ofFile(at: path).digest) != secondary.digest {
+            find(.artifactDamaged, .warning, at: path, "it has other bytes than its build made", remedy: again)
         }
     }
 

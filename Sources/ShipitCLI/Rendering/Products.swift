@@ -3,17 +3,33 @@ import Shipit
 /// What the build of a run left besides its artifact, to be shown with the run.
 struct Products {
     private let exported: [(name: String, value: String)]
+    private let reports: [BuildReport]
 
     init(_ record: RunRecord, _ ledger: Ledger) throws {
         let build = record.jobs.first { $0.kind == .build }
         exported = try build.map { try ledger.exported(of: $0.id) } ?? []
+        reports = try build.map { try ledger.reports(of: $0.id) } ?? []
     }
 
     var json: [(String, JSON)] {
-        [("exported", .object(exported.map { ($0.name, .string($0.value)) }))]
+        [
+            ("exported", .object(exported.map { ($0.name, .string($0.value)) })),
+            ("reports", .array(reports.map(json))),
+        ]
+    }
+
+    private func json(_ report: BuildReport) -> JSON {
+        let totals = report.totals
+        return [
+            "name": .string(report.name), "format": .string(report.format), "files": JSON(report.files),
+            "tests": JSON(totals.tests), "passed": JSON(totals.passed), "failed": JSON(totals.failed),
+            "errored": JSON(totals.errored), "skipped": JSON(totals.skipped), "duration": JSON(totals.duration),
+            "lines": JSON(totals.lines), "lines_covered": JSON(totals.linesCovered),
+            "branches": JSON(totals.branches), "branches_covered": JSON(totals.branchesCovered),
+        ]
     }
 
     var lines: [String] {
-        exported.map { "exported \($0.name)=\(visibleLine($0.value))" }
+        reports.map { visibleLine($0.description) } + exported.map { "exported \($0.name)=\(visibleLine($0.value))" }
     }
 }
