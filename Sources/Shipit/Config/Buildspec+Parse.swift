@@ -55,8 +55,10 @@ extension YAMLReader {
 
     /// The key that was meant to be it, if there is one.
     fileprivate func noPhases(_ node: Node?, _ root: Node) {
-        let keys = root.mapping.map { $0.map(\.key) } ?? []
-        let meant = keys.first { suggestion(for: $0.scalar?.string ?? "", among: ["phases"]) != nil }
+        guard case .mapping(let mapping) = root else { return }
+        let meant = mapping.entries.map(\.key).first {
+            suggestion(for: $0.scalar?.string ?? "", among: ["phases"]) != nil
+        }
         if node == nil, let meant, let name = meant.scalar?.string {
             error(meant, "\"phases\" is missing, and \"\(name)\" is probably meant to be it")
         } else {
