@@ -143,6 +143,22 @@ extension World {
         #expect(Array(changed.arguments.suffix(6)) == end)
     }
 
+    @Test func `validate says beforehand what scripts would not see`() async throws {
+        let world = try await World()
+        let place = "\(world.path)/opt/app"
+        try await world.commit(world.viewed(at: place, ["ApplicationStart": "systemctl restart app"]))
+        await world.push("-o", "detach", "main:refs/heads/other")
+        let fine = await world.shipit("validate", "other")
+        #expect(fine.status == 0, "\(fine.text)")
+        #expect(fine.text.contains("hooks/ApplicationStart calls systemctl: what systemd starts in staging"))
+        #expect(fine.text.contains("point its unit at \(world.staging)/current\(place)"))
+        try world.write("the machine's", to: "\(place)/own.conf")
+        let refused = await world.shipit("validate", "other")
+        #expect(refused.status == 65, "\(refused.text)")
+        #expect(refused.text.contains("in production hook scripts cannot see the release at \(place)"))
+        try await world.settled()
+    }
+
     @Test func `a destination around the target is refused`() async throws {
         let world = try await World()
         let refused = try await world.ship(world.viewed(at: world.targets, ["AfterInstall": "true"])).result

@@ -47,7 +47,7 @@ public struct Validation: Hashable, Sendable {
         for name in ["pipeline.yml", "pipeline.yaml"] where try tree.kind(of: name)?.isFile ?? false {
             judge(name, .pipeline, try tree.read(name, limit: YAMLReader.sizeLimit + 1))
         }
-        try judge(tree, buildspec: "buildspec.yml", appspec: appspec, isOnDisk: true)
+        try judge(tree, buildspec: "buildspec.yml", appspec: appspec, isOnDisk: true, views: nil)
         guard !files.isEmpty else {
             throw ShipitError(
                 .unavailable, "there is no pipeline.yml, buildspec.yml or appspec.yml in \(visibleLine(directory))",
@@ -56,12 +56,20 @@ public struct Validation: Hashable, Sendable {
     }
 
     /// A revision of an app with everything that its files name, and the policy under which it would ship.
-    public init(revision: Revision, of app: App) throws {
+    ///
+    /// `viewObstacle`: why this machine has no views, from ``viewObstacle()``.
+    public init(revision: Revision, of app: App, in installation: Installation, viewObstacle: String?) throws {
         files = [app.pipeline.repository + " " + revision.abbreviated()]
         diagnostics = app.warnings
         let tree = RevisionTree(repository: try app.repository(), revision: revision)
-        try judge(tree, buildspec: app.pipeline.build.buildspec, appspec: nil, isOnDisk: false)
+        let views = ViewReview(
+            environments: app.pipeline.environments, reserved: installation.reserved, obstacle: viewObstacle)
+        try judge(
+            tree, buildspec: app.pipeline.build.buildspec, appspec: nil, isOnDisk: false, views: views)
     }
+
+    /// Why hook scripts cannot be shown a release where its appspec has it; nil where they can.
+    public static func viewObstacle() async -> String? { await View.obstacle() }
 
     private mutating func judge(_ file: String, _ kind: Kind, _ bytes: [UInt8]) {
         switch kind {
@@ -98,7 +106,9 @@ public struct Validation: Hashable, Sendable {
 
     // MARK: With what they name
 
-    private mutating func judge(_ tree: some SourceTree, buildspec: String, appspec: String?, isOnDisk: Bool) throws {
+    private mutating func judge(
+        _ tree: some SourceTree, buildspec: String, appspec: String?, isOnDisk: Bool, views: ViewReview?
+    ) throws {
         var spec: Buildspec?
         switch try tree.kind(of: buildspec) {
         case nil: break
@@ -113,9 +123,10 @@ public struct Validation: Hashable, Sendable {
             let bytes = try tree.read(name, limit: YAMLReader.sizeLimit + 1)
             if let appspec = judge(name, { () throws(Diagnostics) in try Appspec.parse(bytes, file: name) }) {
                 diagnostics += appspec.remarks(file: name)
-                var review = AppspecReview(
-                    appspec, name, AppspecPlaces(bytes), tree, isBuilt: isBuilt, isOnDisk: isOnDisk)
+                let places = AppspecPlaces(bytes)
+                var review = AppspecReview(appspec, name, places, tree, isBuilt: isBuilt, isOnDisk: isOnDisk)
                 diagnostics += try review.run()
+                diagnostics += try views?.run(appspec, name, places, tree) ?? []
                 if let spec { judgeArtifacts(spec, buildspec, appspec, name) }
             }
         }

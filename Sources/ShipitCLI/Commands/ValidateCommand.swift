@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import Shipit
 
-struct ValidateCommand: ParsableCommand {
+struct ValidateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "validate", abstract: "Judge pipeline.yml, buildspec.yml and appspec.yml before they are pushed.",
         discussion: """
@@ -29,9 +29,9 @@ struct ValidateCommand: ParsableCommand {
     @OptionGroup var json: JSONOption
     @OptionGroup var options: Options
 
-    func run() throws {
+    func run() async throws {
         let terminal = Terminal()
-        let validation = try judge(terminal)
+        let validation = try await judge(terminal)
         if json.json {
             terminal.answer([
                 "files": .array(validation.files.map(JSON.string)),
@@ -58,7 +58,7 @@ struct ValidateCommand: ParsableCommand {
         return kind
     }
 
-    private func judge(_ terminal: Terminal) throws -> Validation {
+    private func judge(_ terminal: Terminal) async throws -> Validation {
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: what, isDirectory: &isFolder) {
             if isFolder.boolValue { return try Validation(directory: what, appspec: appspec) }
@@ -75,6 +75,7 @@ struct ValidateCommand: ParsableCommand {
         let app = try options.chosenApp(installation)
         let (revision, reading) = try RevisionResolver(installation, app).resolve(what)
         if let reading { terminal.say(reading) }
-        return try Validation(revision: revision, of: app)
+        return try Validation(
+            revision: revision, of: app, in: installation, viewObstacle: await Validation.viewObstacle())
     }
 }
