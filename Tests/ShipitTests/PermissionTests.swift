@@ -72,7 +72,7 @@ import Testing
             #"appspec.yml:3:35: owner wants a name alone, found "root:root""#
         ),
     ])
-    func `what is wrong is named with its place`(yaml: String, expected: String) {
+    func `what is wrong with permissions is named with its place`(yaml: String, expected: String) {
         #expect(complaints(yaml).contains(expected), "\(complaints(yaml))")
     }
 

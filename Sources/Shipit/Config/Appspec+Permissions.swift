@@ -94,7 +94,8 @@ extension YAMLReader {
     }
 
     private func securityContext(_ node: Node) -> SecurityContext? {
-        let keys = mapping(node, of: "context", keys: ["type", "user", "name", "range"], unknown: .warning)
+        let keys = mapping(
+            node, of: "context", keys: ["type", "user", "name", "range"], later: ["role"], unknown: .warning)
         guard let type = keys["type"].flatMap({ text($0, of: "the type of context") }) else {
             if keys["type"] == nil { error(node, "context has no type") }
             return nil
