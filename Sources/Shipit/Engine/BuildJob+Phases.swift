@@ -128,7 +128,9 @@ extension BuildJob {
     private func look(back spec: Buildspec, _ session: BuildSession, _ result: inout Phases) async throws {
         let needsVariables = spec.artifacts?.namesVariables ?? false
         if !spec.exported.isEmpty || needsVariables {
-            guard let status = try await session.ask(.environment) else { throw SessionEnded() }
+            // Names of variables and nothing else, as the buildspec was read.
+            let names = spec.exported.map { "\($0)\n" }.joined()
+            guard let status = try await session.ask(.environment, ["names": names]) else { throw SessionEnded() }
             let environment = status == 0 ? session.answer(.environment) : nil
             result.environment = environment.map(Self.variables)
             if environment == nil { log.say("the build's variables could not be read after the last phase") }
@@ -138,7 +140,7 @@ extension BuildJob {
                 result.exported[name] = log.masked(value)
                 log.say("exported variable \(name)=\(visibleLine(value))")
             } else {
-                log.say("exported variable \(name) is not set: a command has to export it")
+                log.say("exported variable \(name) is not set after the last phase")
             }
         }
         if let name = spec.artifacts?.name {

@@ -10,8 +10,12 @@ extension BuildSession {
             /usr/bin/grep -qP -f "$SHIPIT_CONTROL/pattern" "$SHIPIT_CONTROL/message" 2>/dev/null ||
             { [ $? -eq 2 ] && /usr/bin/grep -qE -f "$SHIPIT_CONTROL/pattern" "$SHIPIT_CONTROL/message" 2>/dev/null; }
             """
-        /// All exported variables.
-        case environment = #"/usr/bin/env -0 >"$SHIPIT_CONTROL/answer""#
+        /// All exported variables, and those of these names whether they are exported or not.
+        case environment = """
+            { /usr/bin/env -0; while read -r shipit_name; do
+                eval "if [ -n \\"\\${$shipit_name+x}\\" ]; then printf '%s=%s\\0' $shipit_name \\"\\$$shipit_name\\"; fi"
+            done <"$SHIPIT_CONTROL/names"; } >"$SHIPIT_CONTROL/answer"
+            """
         /// A text as the shell reads it between double quotes.
         case expand = """
             eval "printf %s \\"$(/bin/cat "$SHIPIT_CONTROL/text")\\"" >"$SHIPIT_CONTROL/answer" 2>/dev/null

@@ -23,40 +23,50 @@ final class BuildSession: Sendable {
             "\(control)/driver", Array((isFresh ? Self.freshDriver : Self.driver).utf8), mode: 0o644, sync: false)
     }
 
-    /// `export -p` and `pwd` are kept after every command, also after one that called `exit`.
-    static let driver = """
+    /// Variables, exported or not, and the working directory are kept after every command, also after one that called
+    /// `exit`; in bash functions too. Public buildspecs set `TAG=…` in one command and use it in the next.
+    static let driver = #"""
         exec 3>&1 1>&2
         . "$SHIPIT_CONTROL/secrets"
         rm "$SHIPIT_CONTROL/secrets"
-        while read -r number; do
+        shipit_keep() {
+            set +efu
+            if [ -n "${BASH_VERSION-}" ]; then
+                (set -o posix; set) | /bin/sed -E '/^(BASH[A-Z_]*|DIRSTACK|EPOCH[A-Z]*|EUID|FUNCNAME|GROUPS|LINENO|PIPESTATUS|PPID|RANDOM|SECONDS|SHELLOPTS|SRANDOM|UID|_)=/d'
+                declare -f
+            else
+                set
+            fi >"$SHIPIT_CONTROL/variables" && export -p >"$SHIPIT_CONTROL/environment" &&
+                pwd -P >"$SHIPIT_CONTROL/directory"
+        }
+        while read -r shipit_number; do
             (
                 exec 3>&- </dev/null
-                trap 'status=$?; trap - EXIT
-                    export -p >"$SHIPIT_CONTROL/environment" && pwd -P >"$SHIPIT_CONTROL/directory"
-                    exit $status' EXIT
-                if [ -f "$SHIPIT_CONTROL/environment" ]; then
+                trap 'shipit_status=$?; trap - EXIT; shipit_keep; exit $shipit_status' EXIT
+                if [ -f "$SHIPIT_CONTROL/directory" ]; then
+                    . "$SHIPIT_CONTROL/variables" 2>/dev/null
                     . "$SHIPIT_CONTROL/environment"
-                    cd "$(cat "$SHIPIT_CONTROL/directory")" || exit 1
+                    cd "$(/bin/cat "$SHIPIT_CONTROL/directory")" || exit 1
                 fi
                 . "$SHIPIT_CONTROL/settings"
-                . "$SHIPIT_CONTROL/command.$number"
+                . "$SHIPIT_CONTROL/command.$shipit_number"
             )
-            echo "$number $?" >&3
+            echo "$shipit_number $?" >&3
         done
-        """
+        """#
 
     /// For version 0.1, where a command knows nothing of those before it.
     static let freshDriver = """
         exec 3>&1 1>&2
         . "$SHIPIT_CONTROL/secrets"
         rm "$SHIPIT_CONTROL/secrets"
-        while read -r number; do
+        while read -r shipit_number; do
             (
                 exec 3>&- </dev/null
                 . "$SHIPIT_CONTROL/settings"
-                . "$SHIPIT_CONTROL/command.$number"
+                . "$SHIPIT_CONTROL/command.$shipit_number"
             )
-            echo "$number $?" >&3
+            echo "$shipit_number $?" >&3
         done
         """
 
@@ -90,7 +100,13 @@ final class BuildSession: Sendable {
             return count
         }
         try FileSystem.write("\(control)/command.\(number)", Array("\(text)\n".utf8), mode: 0o644, sync: false)
-        let settings = "CODEBUILD_BUILD_SUCCEEDING=\(succeeding ? 1 : 0)\nexport CODEBUILD_BUILD_SUCCEEDING\n"
+        // The number too: what was kept has the one before.
+        let settings = """
+            CODEBUILD_BUILD_SUCCEEDING=\(succeeding ? 1 : 0)
+            export CODEBUILD_BUILD_SUCCEEDING
+            shipit_number=\(number)
+
+            """
         try FileSystem.write("\(control)/settings", Array(settings.utf8), mode: 0o644, sync: false)
         let (input, output) = (commands.writeEnd, statuses.readEnd)
         return await onThread {
