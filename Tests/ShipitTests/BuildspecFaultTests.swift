@@ -19,6 +19,10 @@ import Testing
         ("phases: {}", #"b.yml:1:1: "version" is missing, expected version: 0.2"#),
         ("version: 1.0\nphases: {}", "b.yml:1:10: version 1.0 is not known, expected 0.2 (or 0.1)"),
         ("version: 0.2", #"b.yml:1:1: "phases" is missing, expected phases with build: or others"#),
+        (
+            "version: 0.2\nphases:\nbuild: {commands: [a]}",
+            #"b.yml:3:1: "build" stands beside phases, move it to the right so that it is part of it"#
+        ),
         ("version: 0.2\nphases:", #"b.yml:2:8: "phases" is missing, expected phases with build: or others"#),
         (
             "version: 0.2\nphases: {build: {commands: [{a: b}]}}",
@@ -134,10 +138,6 @@ import Testing
         (
             "phases: {build: {commands: [a], runtime-versions: {nodejs: 18}}}",
             "b.yml:2:51: warning: runtime-versions has no effect in build; it belongs to install"
-        ),
-        (
-            "phases: {build: {commands: [a], on-failure: abort}}",
-            "b.yml:2:45: warning: on-failure is ABORT in capital letters"
         ),
         (
             "phases: {build: {commands: [a], commands: [b]}}",

@@ -58,12 +58,13 @@ import Testing
         ("RETRY-0", Buildspec.OnFailure.retry(times: 0, pattern: nil)), ("RETRY-100", .retry(times: 100, pattern: nil)),
         ("RETRY-.*", .retry(times: 3, pattern: ".*")), ("RETRY-2-a-b", .retry(times: 2, pattern: "a-b")),
         ("RETRY-5xx", .retry(times: 3, pattern: "5xx")), ("ABORT", .abort), ("CONTINUE", .continue),
+        ("abort", .abort), ("Retry-3-.*Timed out", .retry(times: 3, pattern: ".*Timed out")),
     ])
     func `on-failure has a count and a pattern`(text: String, expected: Buildspec.OnFailure) {
         #expect(Buildspec.OnFailure(text) == expected)
     }
 
-    @Test(arguments: ["RETRY-101", "RETRY-", "retry", "", "RETRY--", "ABORT-1"])
+    @Test(arguments: ["RETRY-101", "RETRY-", "again", "", "RETRY--", "ABORT-1"])
     func `other words are none`(text: String) {
         let found = Buildspec.OnFailure(text)
         #expect(found == nil || text == "RETRY--" && found == .retry(times: 3, pattern: "-"))

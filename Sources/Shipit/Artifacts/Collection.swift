@@ -43,7 +43,7 @@ struct Collection {
 
     private mutating func collect(_ artifacts: Buildspec.Artifacts) throws {
         let (before, first) = (found.count, roots.count)
-        roots += try bases(artifacts.baseDirectory)
+        roots += try Self.bases(artifacts.baseDirectory, in: source)
         for index in first..<roots.count { try walk(index, artifacts) }
         guard found.count == before else { return }
         let globs = artifacts.files.map { visibleLine($0.pattern) }.joined(separator: ", ")
@@ -66,7 +66,7 @@ struct Collection {
     // MARK: Finding
 
     /// Folders that a base-directory names: itself, or those that match its `*`, none of them inside another.
-    private func bases(_ base: String?) throws -> [(Directory, [UInt8])] {
+    static func bases(_ base: String?, in source: Directory) throws -> [(directory: Directory, path: [UInt8])] {
         guard let base else { return [(source, [])] }
         if !base.contains("*") {
             let path = Array(base.utf8)
@@ -79,7 +79,7 @@ struct Collection {
         let glob = Glob(base)
         var (matching, folders): ([[UInt8]], [[UInt8]]) = ([], [[]])
         while let folder = folders.popLast() {
-            for (name, kind) in try open(folder).entries() where kind == .directory {
+            for (name, kind) in try open(folder, in: source).entries() where kind == .directory {
                 let path = folder.isEmpty ? name : folder + [UInt8(ascii: "/")] + name
                 if glob.matches(path) { matching.append(path) } else { folders.append(path) }
             }
@@ -87,10 +87,12 @@ struct Collection {
         guard !matching.isEmpty else {
             throw Fault(description: "no folder matches the base-directory \(visibleLine(base)) after the build")
         }
-        return try matching.sorted { $0.lexicographicallyPrecedes($1) }.map { (try open($0), $0) }
+        return try matching.sorted { $0.lexicographicallyPrecedes($1) }.map { (try open($0, in: source), $0) }
     }
 
-    private func open(_ folder: [UInt8]) throws -> Directory { folder.isEmpty ? source : try source.open(folder) }
+    private static func open(_ folder: [UInt8], in source: Directory) throws -> Directory {
+        folder.isEmpty ? source : try source.open(folder)
+    }
 
     private mutating func walk(_ index: Int, _ artifacts: Buildspec.Artifacts?) throws {
         let root = roots[index].directory

@@ -56,9 +56,14 @@ extension YAMLReader {
     /// The key that was meant to be it, if there is one.
     fileprivate func noPhases(_ node: Node?, _ root: Node) {
         guard case .mapping(let mapping) = root else { return }
-        let meant = mapping.entries.map(\.key).first {
-            suggestion(for: $0.scalar?.string ?? "", among: ["phases"]) != nil
+        let keys = mapping.entries.map(\.key)
+        let names = Buildspec.PhaseName.allCases.map(\.rawValue)
+        if let stray = keys.first(where: { names.contains($0.scalar?.string ?? "") }), let name = stray.scalar?.string {
+            let words = node == nil ? "needs phases: above it and more room to its left" : "stands beside phases"
+            let how = node == nil ? "" : ", move it to the right so that it is part of it"
+            return error(stray, "\"\(name)\" \(words)\(how)")
         }
+        let meant = keys.first { suggestion(for: $0.scalar?.string ?? "", among: ["phases"]) != nil }
         if node == nil, let meant, let name = meant.scalar?.string {
             error(meant, "\"phases\" is missing, and \"\(name)\" is probably meant to be it")
         } else {

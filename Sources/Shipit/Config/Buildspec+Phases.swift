@@ -48,10 +48,6 @@ extension YAMLReader {
     private func onFailure(_ node: Node) -> Buildspec.OnFailure? {
         guard let word = text(node, of: "on-failure") else { return nil }
         if let found = Buildspec.OnFailure(word) { return found }
-        if let found = Buildspec.OnFailure(word.uppercased()), !word.contains("-") {
-            warn(node, "on-failure is \(word.uppercased()) in capital letters")
-            return found
-        }
         let meant = suggestion(for: word, among: ["ABORT", "CONTINUE", "RETRY"]).map { "; did you mean \($0)?" } ?? ""
         error(
             node,
@@ -62,14 +58,14 @@ extension YAMLReader {
 }
 
 extension Buildspec.OnFailure {
-    /// `RETRY-3-timed out.*`: a count up to 100, then a pattern; either may be left out.
+    /// `RETRY-3-timed out.*`: a count up to 100, then a pattern; either may be left out. AWS's examples write Retry too.
     init?(_ text: String) {
-        switch text {
+        switch text.uppercased() {
         case "ABORT": self = .abort
         case "CONTINUE": self = .continue
         case "RETRY": self = .retry(times: Self.defaultRetries, pattern: nil)
         default:
-            guard text.hasPrefix("RETRY-") else { return nil }
+            guard text.uppercased().hasPrefix("RETRY-") else { return nil }
             let rest = text.dropFirst("RETRY-".count)
             let digits = rest.prefix { $0.isASCII && $0.isNumber }
             let after = rest.dropFirst(digits.count)

@@ -158,7 +158,9 @@ public struct Validation: Hashable, Sendable {
 
     /// A build's artifact has what the buildspec names and nothing else.
     private mutating func judgeArtifacts(_ spec: Buildspec, _ buildspec: String, _ appspec: Appspec, _ file: String) {
-        guard let artifacts = spec.artifacts, artifacts.baseDirectory == nil, !artifacts.discardPaths else { return }
+        guard let artifacts = spec.artifacts, artifacts.baseDirectory == nil, !artifacts.discardPaths,
+            !artifacts.files.isEmpty, !artifacts.namesVariables, spec.batch == nil
+        else { return }
         let needed = [file] + appspec.hooks.values.joined().map(\.location)
         for path in Set(needed).sorted() {
             let bytes = Array(path.utf8)

@@ -80,11 +80,11 @@ struct ReportCollection {
     let say: (String) -> Void
 
     func read(_ report: Buildspec.Report) -> BuildReport? {
-        let files: [[UInt8]]
-        let root: Directory
+        var files: [(root: Directory, path: [UInt8])] = []
         do {
-            root = try report.baseDirectory.map { try source.open(Array($0.utf8)) } ?? source
-            files = try self.files(of: report, in: root)
+            for base in try Collection.bases(report.baseDirectory, in: source) {
+                files += try self.files(of: report, in: base.directory).map { (base.directory, $0) }
+            }
         } catch {
             say("warning: report \(visibleLine(report.name)): \(error)")
             return nil
@@ -93,13 +93,13 @@ struct ReportCollection {
         for file in files {
             do {
                 let found = try BuildReport.totals(
-                    of: try root.readFile(file, limit: Self.longestFile), report.format)
+                    of: try file.root.readFile(file.path, limit: Self.longestFile), report.format)
                 if totals == nil { totals = found } else { totals?.add(found) }
                 count += 1
             } catch {
                 broken += 1
                 guard broken <= Self.mostWarnings else { continue }
-                say("warning: report \(visibleLine(report.name)): \(visible(file)) is left out: \(error)")
+                say("warning: report \(visibleLine(report.name)): \(visible(file.path)) is left out: \(error)")
             }
         }
         if broken > Self.mostWarnings {
@@ -141,11 +141,11 @@ extension BuildJob {
         let collection = ReportCollection(
             source: try Directory(path: site.workspace.source), say: { log.say($0) })
         let reports = spec.reports.compactMap(collection.read).map { report in
-            // Each build of a batch has its own.
-            task.map {
-                BuildReport(
-                    name: "\($0)/\(report.name)", format: report.format, files: report.files, totals: report.totals)
-            } ?? report
+            // Names may have variables in them, and each build of a batch has its own.
+            let name = report.name.expandingVariables(site.variables)
+            return BuildReport(
+                name: task.map { "\($0)/\(name)" } ?? name, format: report.format, files: report.files,
+                totals: report.totals)
         }
         for report in reports { log.say(visibleLine(report.description)) }
         return reports
