@@ -60,9 +60,7 @@ extension World {
             """
         ])
         let third = world.buildLog(3)
-        #expect(
-            third.filter { $0 == "* phase build failed after 0.0 s" || $0.hasPrefix("* phase build failed") }.count == 3
-        )
+        #expect(third.filter { $0.hasPrefix("* phase build failed") }.count == 3)
         #expect(third.contains("| post 0"))
         #expect(try await world.status(of: 3) == "failed")
         try await world.settled()
@@ -197,7 +195,6 @@ extension World {
             ))
         #expect(log.contains("shipit env set build --secret DB --app blog"))
         #expect(log.contains("shipit env set build --secret TOKEN --app blog"))
-        #expect(log.contains("run-as names the user nobody-of-this-name, who does not exist"))
         #expect(!log.contains("| ran"))
         #expect(try await world.status(of: 1) == "failed")
         try await world.settled()

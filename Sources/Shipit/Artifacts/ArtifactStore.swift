@@ -18,8 +18,8 @@ struct ArtifactStore: Sendable {
     /// Where a manifest grows: beside a tarball's place, for who makes both.
     static func manifestAside(_ aside: String) -> String { "\(aside).manifest" }
 
-    /// Where a secondary artifact grows.
-    static func aside(_ aside: String, _ identifier: String) -> String { "\(aside).\(identifier)" }
+    /// Where a secondary artifact grows; identifiers have no dots, so that none is taken for the manifest.
+    static func aside(_ aside: String, _ identifier: String) -> String { "\(aside).\(identifier).tar.zst" }
 
     /// Removes all that a job left aside.
     func drop(aside: String) {

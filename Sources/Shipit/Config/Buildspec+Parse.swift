@@ -75,7 +75,7 @@ extension YAMLReader {
         guard let name = text(node, of: "run-as") else { return nil }
         let isName = name.utf8.allSatisfy { byte in
             (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
-                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "._-$".utf8.contains(byte)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "._-${}".utf8.contains(byte)
         }
         if isName { return name }
         error(node, "run-as wants the name of a user, found \"\(name.prefix(40))\"")

@@ -146,7 +146,7 @@ extension BuildJob {
         if let name = spec.artifacts?.name {
             guard let status = try await session.ask(.expand, ["text": name]) else { throw SessionEnded() }
             let bytes = status == 0 ? session.answer(.expand) : nil
-            result.artifactName = bytes.map { String(decoding: $0, as: UTF8.self) } ?? name
+            result.artifactName = log.masked(bytes.map { String(decoding: $0, as: UTF8.self) } ?? name)
         }
     }
 

@@ -19,17 +19,14 @@ extension BuildJob {
         if spec.shell == .bash, !FileSystem.exists(Buildspec.Shell.bash.rawValue) {
             obstacles.append("env.shell is bash, and there is no /bin/bash on this machine; install it or use sh")
         }
-        for name in spec.users where User.named(name) == nil {
-            obstacles.append(
-                "run-as names the user \(name), who does not exist on this machine; add the user or take run-as out")
-        }
         if obstacles.isEmpty { noteWhatHasNoEffect(spec, isEnclosed: isEnclosed) }
-        // AWS never shows them, also when they were set as plain variables here.
-        let hidden = entries.filter { entry in
-            entry.isSecret || spec.secrets.contains { $0.name == entry.name }
-        }
-        log.mask(hidden.map(\.value))
+        log.mask(entries.filter { isHidden($0, spec) }.map(\.value))
         return obstacles
+    }
+
+    /// AWS never shows what comes from its stores, so neither is it shown when it was set as a plain variable here.
+    private func isHidden(_ entry: EnvironmentFile.Entry, _ spec: Buildspec) -> Bool {
+        entry.isSecret || spec.secrets.contains { $0.name == entry.name }
     }
 
     private func noteWhatHasNoEffect(_ spec: Buildspec, isEnclosed: Bool) {
@@ -50,8 +47,8 @@ extension BuildJob {
         let folders = policy.pipeline.build.see.flatMap { ["\($0)/bin", "\($0)/usr/bin"] }.filter(FileSystem.isFolder)
         variables["PATH"] = (folders + [Command.path]).joined(separator: ":")
         variables.merge(spec.variables) { $1 }
-        let own = try installation.environmentFile(run.app, "build").entries.filter { !$0.isSecret }
-        for entry in own { variables[entry.name] = entry.value }
+        let own = try installation.environmentFile(run.app, "build").entries
+        for entry in own where !isHidden(entry, spec) { variables[entry.name] = entry.value }
         variables.merge([
             "HOME": isEnclosed ? Sandbox.home : workspace.home,
             "TMPDIR": isEnclosed ? "/tmp" : workspace.temporary,
@@ -91,8 +88,8 @@ extension BuildJob {
         return variables
     }
 
-    func secrets() throws -> [String: String] {
-        let entries = try installation.environmentFile(run.app, "build").entries.filter(\.isSecret)
+    func secrets(_ spec: Buildspec) throws -> [String: String] {
+        let entries = try installation.environmentFile(run.app, "build").entries.filter { isHidden($0, spec) }
         return Dictionary(entries.map { ($0.name, $0.value) }) { $1 }
     }
 }

@@ -26,7 +26,20 @@ struct BuildJob: Sendable {
         }
     }
 
+    /// What it says of its end goes into the ledger, where no secret may stand.
     func perform(_ cancellation: Cancellation) async throws -> Result {
+        do {
+            let result = try await attempt(cancellation)
+            if case .ended(let status, let reason) = result { return .ended(status, log.masked(reason)) }
+            return result
+        } catch let error as ShipitError {
+            throw ShipitError(error.code, log.masked(error.message), hint: error.hint.map(log.masked))
+        } catch let error as ArtifactError {
+            throw ShipitError(.failure, log.masked("\(error)"))
+        }
+    }
+
+    private func attempt(_ cancellation: Cancellation) async throws -> Result {
         let store = try ArtifactStore(installation.home.artifacts(run.app))
         let known = try installation.ledger.artifacts(app: run.app, revision: run.revision).last
         if !run.rebuild, let known {
@@ -154,7 +167,7 @@ struct BuildJob: Sendable {
         let command = driver(spec.shell, workspace, isEnclosed: site.isEnclosed, variables: site.variables)
         let log = log
         let (outcome, phases) = try await BuildSession.open(
-            command, control: workspace.control, secrets: try secrets(), isFresh: spec.version == .one,
+            command, control: workspace.control, secrets: try secrets(spec), isFresh: spec.version == .one,
             limit: policy.pipeline.build.timeout, cancellation: cancellation,
             output: { log.output($0) }, { try await carryOut(spec, $0) })
         log.finish()

@@ -24,32 +24,44 @@ final class BuildSession: Sendable {
     }
 
     /// Variables, exported or not, and the working directory are kept after every command, also after one that called
-    /// `exit`; in bash functions too. Public buildspecs set `TAG=…` in one command and use it in the next.
+    /// `exit`; in bash functions and options too. Public buildspecs set `TAG=…` in one command and use it in the next.
+    ///
+    /// A command may trace what it does, name its functions as it likes and have a trap of its own: what is kept when it
+    /// comes to its end is kept before that trap runs. What bash lets nobody set would end the next command.
     static let driver = #"""
         exec 3>&1 1>&2
         . "$SHIPIT_CONTROL/secrets"
-        rm "$SHIPIT_CONTROL/secrets"
+        /bin/rm "$SHIPIT_CONTROL/secrets"
         shipit_keep() {
             set +efu
+            shipit_kept=1
             if [ -n "${BASH_VERSION-}" ]; then
-                (set -o posix; set) | /bin/sed -E '/^(BASH[A-Z_]*|DIRSTACK|EPOCH[A-Z]*|EUID|FUNCNAME|GROUPS|LINENO|PIPESTATUS|PPID|RANDOM|SECONDS|SHELLOPTS|SRANDOM|UID|_)=/d'
-                declare -f
+                builtin shopt -p >"$SHIPIT_CONTROL/options"
+                builtin declare -f >"$SHIPIT_CONTROL/functions"
+                builtin declare -p | /bin/sed -E '/^declare [^ ]+ (BASH[A-Z_]*|DIRSTACK|EUID|FUNCNAME|GROUPS|PIPESTATUS|PPID|SHELLOPTS|UID)=/d'
             else
                 set
-            fi >"$SHIPIT_CONTROL/variables" && export -p >"$SHIPIT_CONTROL/environment" &&
-                pwd -P >"$SHIPIT_CONTROL/directory"
+            fi >"$SHIPIT_CONTROL/variables" && command export -p >"$SHIPIT_CONTROL/environment" &&
+                command pwd -P >"$SHIPIT_CONTROL/directory"
         }
         while read -r shipit_number; do
             (
                 exec 3>&- </dev/null
-                trap 'shipit_status=$?; trap - EXIT; shipit_keep; exit $shipit_status' EXIT
                 if [ -f "$SHIPIT_CONTROL/directory" ]; then
+                    if [ -n "${BASH_VERSION-}" ]; then
+                        . "$SHIPIT_CONTROL/options"
+                        . "$SHIPIT_CONTROL/functions"
+                    fi
                     . "$SHIPIT_CONTROL/variables" 2>/dev/null
                     . "$SHIPIT_CONTROL/environment"
-                    cd "$(/bin/cat "$SHIPIT_CONTROL/directory")" || exit 1
+                    command cd "$(/bin/cat "$SHIPIT_CONTROL/directory")" || exit 1
                 fi
                 . "$SHIPIT_CONTROL/settings"
+                trap '{ shipit_status=$?; set +x; } 2>/dev/null; [ "$shipit_kept" = 1 ] || shipit_keep; exit $shipit_status' EXIT
                 . "$SHIPIT_CONTROL/command.$shipit_number"
+                { shipit_status=$?; set +x; } 2>/dev/null
+                shipit_keep
+                exit $shipit_status
             )
             echo "$shipit_number $?" >&3
         done
@@ -59,7 +71,7 @@ final class BuildSession: Sendable {
     static let freshDriver = """
         exec 3>&1 1>&2
         . "$SHIPIT_CONTROL/secrets"
-        rm "$SHIPIT_CONTROL/secrets"
+        /bin/rm "$SHIPIT_CONTROL/secrets"
         while read -r shipit_number; do
             (
                 exec 3>&- </dev/null
@@ -105,6 +117,7 @@ final class BuildSession: Sendable {
             CODEBUILD_BUILD_SUCCEEDING=\(succeeding ? 1 : 0)
             export CODEBUILD_BUILD_SUCCEEDING
             shipit_number=\(number)
+            shipit_kept=
 
             """
         try FileSystem.write("\(control)/settings", Array(settings.utf8), mode: 0o644, sync: false)
