@@ -336,7 +336,7 @@ struct Deployer: Sendable {
         if plan.kind == .install, began.installBegan ?? false, try target.hasRelease(began.to) {
             try release(began.to, in: target).view?.takeStubs(.retain)
         }
-        let former = try began.from.map { try release($0, in: target) }
+        let former = try began.from.map { try stillReadable($0, in: target) }
         let wasInstalled = try await install?.putBack(to: former) ?? false
         let wasSwitched = try target.live() != began.from
         // A locked ledger must not keep the old release from coming back.
@@ -364,6 +364,16 @@ struct Deployer: Sendable {
         result.stopBegan = true
         result.startBegan = true
         return result
+    }
+
+    /// What cannot be read of it must not keep it from being live again.
+    private func stillReadable(_ name: String, in target: Target) throws -> HookRunner.Release {
+        do {
+            return try release(name, in: target)
+        } catch {
+            log.say("warning: \(name) is put back without its scripts: \(error)")
+            return release(name, try target.bundle(of: name), Appspec(), in: target)
+        }
     }
 
     private func release(_ name: String, in target: Target) throws -> HookRunner.Release {

@@ -175,11 +175,13 @@ extension Inspection {
         }
         let check = try InstalledCheck(live, of: environment, in: try Directory(path: store), at: place)
         for difference in check.differences.prefix(20) {
-            // A hook script may have done it.
-            find(
-                .installedDiffers, difference.kind == .missing ? .error : .warning,
-                at: place == "/" ? "/\(difference.path)" : "\(place)/\(difference.path)",
-                "\(difference.kind.rawValue): \(difference.what)", remedy: again)
+            let path = place == "/" ? "/\(difference.path)" : "\(place)/\(difference.path)"
+            if difference.kind == .missing {
+                find(.installedDiffers, at: path, difference.what, remedy: again)
+            } else {
+                // Scripts do that, too: shipit verify is for who wants to know.
+                notes.append("\(path): \(difference.what); a hook script may have done it")
+            }
         }
     }
 
