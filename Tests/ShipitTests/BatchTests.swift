@@ -117,6 +117,8 @@ import Testing
         let log = world.log(1, "build")
         #expect(log.contains("gone.yml: gone wants it, and it is not there"), "\(log)")
         #expect(log.contains("wrong.yml:1:10: version 7 is not known"))
+        // A line of the log each, and none with a mark for a line feed in it.
+        #expect(world.buildLog().contains { $0.hasPrefix("* wrong.yml:1:10: ") } && !log.contains("^J"), "\(log)")
         #expect(log.contains("buildspec.yml: own has nothing to do: there are no phases"))
         #expect(!log.contains("| ran"))
         try await world.settled()

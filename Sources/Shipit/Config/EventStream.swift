@@ -56,7 +56,22 @@ final class EventStream {
             let began = Node.Mark(parser.context_mark)
             message += " \(context)" + (began.line < mark.line ? " that begins in line \(began.line)" : "")
         }
+        let began = Node.Mark(parser.context_mark)
+        if !message.hasPrefix("a tab"), let line = [mark.line, began.line].first(where: hasTabIndent) {
+            message += "; a tab indents line \(line), expected spaces"
+        }
         return YAMLComposer.Fault(message: message, mark: mark)
+    }
+
+    /// Not what may be within brackets, but of a file that cannot be read a tab is the first thing to look at.
+    private func hasTabIndent(_ number: Int) -> Bool {
+        var line = 1, index = 0
+        while line < number, index < source.count {
+            if source[index] == UInt8(ascii: "\n") { line += 1 }
+            index += 1
+        }
+        return source[index...].prefix { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
+            .contains(UInt8(ascii: "\t"))
     }
 
     private func byte(at mark: Node.Mark) -> UInt8? {

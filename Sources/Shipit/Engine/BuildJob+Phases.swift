@@ -165,7 +165,8 @@ extension BuildJob {
     /// Says which versions are there; gives what is missing if the policy makes that an error.
     private func checkRuntimes(_ spec: Buildspec, _ session: BuildSession) async throws -> String? {
         guard !spec.runtimes.isEmpty else { return nil }
-        guard try await session.ask(.runtimes, [:]) != nil else { throw SessionEnded() }
+        let wanted = spec.runtimes.map { $0.name + "\n" }.joined()
+        guard try await session.ask(.runtimes, ["wanted": wanted]) != nil else { throw SessionEnded() }
         let found = RuntimeCheck.parse(session.answer(.runtimes) ?? [])
         var missing: [String] = []
         for runtime in spec.runtimes {

@@ -294,7 +294,8 @@ public final class Worker: Service {
             logger.error("run \(job.run): \(job.name): \(message)")
             await record(job) {
                 // The log says it all; the reason is its first line, or the first error of a file.
-                try? self.openLog(job).say(message)  // the ledger has the reason even if the log cannot be written
+                let log = try? self.openLog(job)  // the ledger has the reason even if the log cannot be written
+                message.split(separator: "\n").forEach { log?.say(String($0)) }
                 let first = (error as? Diagnostics)?.errors.first?.description
                 let reason = first ?? message.split(separator: "\n").first.map(String.init) ?? message
                 let status: Status = error is Diagnostics ? .failed : .errored

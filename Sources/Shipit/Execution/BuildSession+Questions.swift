@@ -20,9 +20,10 @@ extension BuildSession {
         case expand = """
             eval "printf %s \\"$(/bin/cat "$SHIPIT_CONTROL/text")\\"" >"$SHIPIT_CONTROL/answer" 2>/dev/null
             """
-        /// The versions of the languages that CodeBuild knows, a line each.
+        /// The versions of those languages that are wanted, a line each.
         case runtimes = """
-            shipit_say() { shipit_name=$1; shift; if command -v "$1" >/dev/null 2>&1; then
+            shipit_say() { shipit_name=$1; shift
+                if /usr/bin/grep -qx "$shipit_name" "$SHIPIT_CONTROL/wanted" && command -v "$1" >/dev/null 2>&1; then
                 printf '%s %s\\n' "$shipit_name" "$("$@" 2>&1 </dev/null | /usr/bin/tr '\\n' ' ')"; fi; }
             { shipit_say nodejs node --version; shipit_say python python3 --version; shipit_say java java -version; shipit_say golang go version
             shipit_say ruby ruby --version; shipit_say php php --version; shipit_say dotnet dotnet --version; shipit_say docker docker --version
