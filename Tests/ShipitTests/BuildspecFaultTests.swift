@@ -4,6 +4,8 @@ import Testing
 
 /// What is wrong with a buildspec, and what CodeBuild lets pass: all of it with its place.
 @Suite struct BuildspecFaultTests {
+    private static let many = (1...99).map { "\($0)" }.joined(separator: ", ")
+
     @Test(arguments: ["0.2", "'0.2'", "0.20", "\"0.1\"", "0.1"])
     func `versions may be written as people write them`(version: String) {
         #expect(buildspecComplaints("version: \(version)\nphases: {build: {commands: [a]}}") == [])
@@ -58,12 +60,24 @@ import Testing
             #"b.yml:3:9: run-as wants the name of a user, found "a b""#
         ),
         (
-            "version: 0.2\nphases: {}\nartifacts: {}",
+            "version: 0.2\nphases: {}\nartifacts: {base-directory: dist}",
             "b.yml:3:12: artifacts has no files, expected a list such as - '**/*'"
         ),
         (
-            "version: 0.2\nphases: {}\nartifacts: {files: []}",
-            "b.yml:3:20: files wants at least one name or glob"
+            "version: 0.2\nphases: {}\nartifacts: {files: [a], secondary-artifacts: {x: {files: []}}}",
+            "b.yml:3:58: x has no files, expected a list such as - '**/*'"
+        ),
+        (
+            "version: 0.2\nphases:\n\tbuild: {commands: [a]}",
+            "b.yml:3:1: a tab cannot indent, expected spaces"
+        ),
+        (
+            "version: 0.2\nbatch: {build-matrix: {dynamic: {env: {variables: {A: [\(Self.many)], B: [\(Self.many)]}}}}}",
+            "b.yml:2:33: build-matrix makes 99 × 99 builds, at most 100 are done"
+        ),
+        (
+            "version: 0.2\nphases: {}\nartifacts: {files: [x], secondary-artifacts: {b: {files: [y]}}}\nbatch: {build-list: [{identifier: a}, {identifier: a-b}]}",
+            "b.yml:4:8: the build a-b and the secondary artifact b of the build a are both kept as a-b; rename one of them"
         ),
         (
             "version: 0.2\nphases: {}\nartifacts: {files: [a], base-directory: a/../../x}",
@@ -76,14 +90,6 @@ import Testing
         (
             "version: 0.2\nphases: {}\nartifacts: {files: [a], secondary-artifacts: {'a/b': {files: [c]}}}",
             #"b.yml:3:47: "a/b" is no identifier, expected letters, digits, _ and -, at most 128"#
-        ),
-        (
-            "version: 0.2\nphases: {}\nreports: {r: {files: [a], file-format: JUNIT}}",
-            "b.yml:3:40: file-format wants CUCUMBERJSON, JUNITXML, NUNITXML, NUNIT3XML, TESTNGXML, VISUALSTUDIOTRX, CLOVERXML, COBERTURAXML, JACOCOXML, SIMPLECOV, found \"JUNIT\""
-        ),
-        (
-            "version: 0.2\nphases: {}\nreports: {r: {file-format: JUNITXML}}",
-            "b.yml:3:14: the report r has no files, expected a list such as - '**/*.xml'"
         ),
         (
             "version: 0.2\nbatch: {build-fanout: {parallelism: 2}}",
@@ -172,12 +178,60 @@ import Testing
             #"b.yml:3:40: warning: discard-paths wants yes or no, found "maybe": taken for no"#
         ),
         (
+            "phases: {}\nartifacts: {}",
+            "b.yml:3:12: warning: artifacts has no files: the whole workspace is packed, as without artifacts"
+        ),
+        (
+            "phases: {}\nartifacts: {files: [], name: x}",
+            "b.yml:3:20: warning: artifacts has no files: the whole workspace is packed, as without artifacts"
+        ),
+        (
+            "phases: {}\nartifacts: {files: }",
+            "b.yml:3:20: warning: artifacts has no files: the whole workspace is packed, as without artifacts"
+        ),
+        (
+            "phases: {}\nartifacts: {files: [a], base-directory: ''}",
+            "b.yml:3:41: warning: base-directory is empty, which is as good as none"
+        ),
+        (
+            "phases: {}\nartifacts: {files: [a], name: ''}",
+            "b.yml:3:31: warning: name is empty, which is as good as none"
+        ),
+        (
+            "phases: {}\nartifacts: {files: [a, ../out/**]}",
+            #"b.yml:3:20: warning: "../out/**" in files matches nothing: names are those within the source"#
+        ),
+        (
+            "phases: {}\nartifacts: {files: [a, /tmp/x]}",
+            #"b.yml:3:20: warning: "/tmp/x" in files matches nothing: names are those within the source"#
+        ),
+        (
             "phases: {}\nartifacts: {files: [a], s3-prefix: x}",
             "b.yml:3:36: warning: s3-prefix has no effect: artifacts stay on this machine"
         ),
         (
             "phases: {}\nartifacts: {secondary-artifacts: {x: {files: [a]}}}",
             "b.yml:3:12: warning: artifacts has no files: the artifact is what the secondary artifacts name together"
+        ),
+        (
+            "phases: {}\nreports: {r: {files: [a], file-format: JUNIT}}",
+            "b.yml:3:40: warning: file-format wants CUCUMBERJSON, JUNITXML, NUNITXML, NUNIT3XML, TESTNGXML, VISUALSTUDIOTRX, CLOVERXML, COBERTURAXML, JACOCOXML, SIMPLECOV, found \"JUNIT\": the report r is not read"
+        ),
+        (
+            "phases: {}\nreports: {r: {file-format: JUNITXML}}",
+            "b.yml:3:14: warning: the report r has no files, expected a list such as - '**/*.xml': the report r is not read"
+        ),
+        (
+            "phases: {}\nreports: {r: {files: []}}",
+            "b.yml:3:22: warning: files wants at least one name or glob: the report r is not read"
+        ),
+        (
+            "phases: {}\nreports: {r: {files: [a], base-directory: /tmp/out}}",
+            #"b.yml:3:43: warning: base-directory wants a folder inside the source, found "/tmp/out": the report r is not read"#
+        ),
+        (
+            "phases: {}\nreports: [a]",
+            "b.yml:3:10: warning: reports wants a mapping (key: value), found a list: no report is read"
         ),
         (
             "phases: {}\ncache: {paths: [../x]}",
@@ -222,9 +276,15 @@ import Testing
         #expect(found.allSatisfy { $0.contains(": warning: ") }, "\(found)")
     }
 
+    @Test func `a report that is wrong is skipped, and the others are read`() throws {
+        let spec = try buildspec("reports: {a: {files: [{b: c}]}, d: {files: [e]}, f: {files: [g], file-format: x}}")
+        #expect(spec.reports.map(\.name) == ["d"])
+    }
+
     @Test func `all that is wrong is told at once, in the order of the file`() {
         let found = buildspecComplaints(
-            "version: 3\nenv: {shell: x}\nphases: {build: {commands: [{a: b}]}}\nartifacts: {files: []}")
+            "version: 3\nenv: {shell: x}\nphases: {build: {commands: [{a: b}]}}\nartifacts: {files: [], base-directory: a}"
+        )
         #expect(found.map { $0.split(separator: ":")[1] } == ["1", "2", "3", "4"])
     }
 }

@@ -66,7 +66,11 @@ struct Collection {
     // MARK: Finding
 
     /// Folders that a base-directory names: itself, or those that match its `*`, none of them inside another.
-    static func bases(_ base: String?, in source: Directory) throws -> [(directory: Directory, path: [UInt8])] {
+    ///
+    /// `visit` is told of each name that is looked at, and may end it.
+    static func bases(
+        _ base: String?, in source: Directory, visit: () throws -> Void = {}
+    ) throws -> [(directory: Directory, path: [UInt8])] {
         guard let base else { return [(source, [])] }
         if !base.contains("*") {
             let path = Array(base.utf8)
@@ -79,7 +83,9 @@ struct Collection {
         let glob = Glob(base)
         var (matching, folders): ([[UInt8]], [[UInt8]]) = ([], [[]])
         while let folder = folders.popLast() {
-            for (name, kind) in try open(folder, in: source).entries() where kind == .directory {
+            for (name, kind) in try open(folder, in: source).entries() {
+                try visit()
+                guard kind == .directory else { continue }
                 let path = folder.isEmpty ? name : folder + [UInt8(ascii: "/")] + name
                 if glob.matches(path) { matching.append(path) } else { folders.append(path) }
             }

@@ -35,12 +35,18 @@ extension YAMLReader {
         var artifacts = Buildspec.Artifacts(files: [])
         if let files = value(keys, "files") {
             artifacts.files = sourceGlobs(files, of: "files")
-            if artifacts.files.isEmpty { error(files, "files wants at least one name or glob") }
-        } else if isAlone {
-            error(keys["files"] ?? node, "\(what) has no files, expected a list such as - '**/*'")
-            return nil
-        } else {
+        }
+        if artifacts.files.isEmpty, !isAlone {
             warn(node, "artifacts has no files: the artifact is what the secondary artifacts name together")
+        } else if artifacts.files.isEmpty {
+            let place = keys["files"] ?? node
+            // Who names a part of the source does not want all of it.
+            guard what == "artifacts", value(keys, "base-directory") == nil, value(keys, "exclude-paths") == nil else {
+                error(place, "\(what) has no files, expected a list such as - '**/*'")
+                return nil
+            }
+            warn(place, "artifacts has no files: the whole workspace is packed, as without artifacts")
+            return nil
         }
         if let node = value(keys, "base-directory") { artifacts.baseDirectory = baseDirectory(node) }
         if let node = value(keys, "exclude-paths") {
@@ -52,16 +58,30 @@ extension YAMLReader {
         if let node = value(keys, "enable-symlinks") {
             artifacts.enablesLinks = lenientFlag(node, of: "enable-symlinks")
         }
-        artifacts.name = value(keys, "name").flatMap { text($0, of: "name") }
+        artifacts.name = value(keys, "name").flatMap { isEmpty($0, "name") ? nil : text($0, of: "name") }
         if let node = value(keys, "s3-prefix") { warn(node, "s3-prefix has no effect: artifacts stay on this machine") }
         return artifacts
     }
 
     func sourceGlobs(_ node: Node, of what: String) -> [Glob] {
-        lenientTexts(node, of: what).map { Glob($0.belowSource) }
+        lenientTexts(node, of: what).map { text in
+            let pattern = text.belowSource
+            // What a variable makes of it is known only after the build.
+            if !pattern.contains("$"), pattern.hasPrefix("/") || pattern.split(separator: "/").contains("..") {
+                warn(node, "\"\(visibleLine(text))\" in \(what) matches nothing: names are those within the source")
+            }
+            return Glob(pattern)
+        }
+    }
+
+    private func isEmpty(_ node: Node, _ what: String) -> Bool {
+        guard node.scalar?.string.isEmpty == true else { return false }
+        warn(node, "\(what) is empty, which is as good as none")
+        return true
     }
 
     func baseDirectory(_ node: Node) -> String? {
+        if isEmpty(node, "base-directory") { return nil }
         guard let path = text(node, of: "base-directory") else { return nil }
         guard let inside = path.belowSource.insideSource else {
             error(node, "base-directory wants a folder inside the source, found \"\(path)\"")

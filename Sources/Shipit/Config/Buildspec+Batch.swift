@@ -37,7 +37,9 @@ extension YAMLReader {
                 "build-fanout is not carried out here: it spreads the tests of one command over machines; expected build-list, or the command itself in phases"
             )
             return nil
-        case "build-matrix": batch.tasks = matrix(content)
+        case "build-matrix":
+            guard let tasks = matrix(content) else { return nil }
+            batch.tasks = tasks
         default: batch.tasks = tasks(content, of: kind, isGraph: kind == "build-graph")
         }
         if batch.tasks.isEmpty { error(content, "\(kind) wants at least one build") }
@@ -125,8 +127,8 @@ extension YAMLReader {
 
     // MARK: Matrix
 
-    /// The product of all lists below `dynamic`.
-    private func matrix(_ node: Node) -> [Buildspec.Batch.Task] {
+    /// The product of all lists below `dynamic`; nil, and said, if that is too much to be made.
+    private func matrix(_ node: Node) -> [Buildspec.Batch.Task]? {
         let keys = mapping(node, of: "build-matrix", keys: ["static", "dynamic"], unknown: .warning)
         var base = Buildspec.Batch.Task(identifier: "")
         if let node = value(keys, "static") {
@@ -138,10 +140,10 @@ extension YAMLReader {
         }
         guard let node = value(keys, "dynamic") else { return [] }
         let parts = mapping(node, of: "dynamic", keys: ["buildspec", "env"], unknown: .warning)
-        var tasks = [base]
+        var axes: [Axis] = []
         if let node = value(parts, "buildspec") {
             let nodes = node.scalar == nil ? list(node, of: "buildspec") : [node]
-            tasks = product(tasks, nodes.compactMap(buildspecPath)) { $0.buildspec = $1 }
+            axes.append(Axis(values: nodes.compactMap(buildspecPath)) { $0.buildspec = $1 })
         }
         if let node = value(parts, "env") {
             let keys = mapping(
@@ -153,7 +155,24 @@ extension YAMLReader {
                         warn(key, "\"\(name.prefix(40))\" cannot be set: left out")
                         continue
                     }
-                    tasks = product(tasks, lenientTexts(value, of: name)) { $0.variables[name] = $1 }
+                    axes.append(Axis(values: lenientTexts(value, of: name)) { $0.variables[name] = $1 })
+                }
+            }
+        }
+        axes.removeAll { $0.values.isEmpty }
+        let most = Buildspec.Batch.mostTasks
+        let count = axes.reduce(1.0) { $0 * Double($1.values.count) }
+        guard count <= Double(most) else {
+            let counts = axes.map { "\($0.values.count)" }.joined(separator: " × ")
+            error(node, "build-matrix makes \(counts) builds, at most \(most) are done")
+            return nil
+        }
+        let tasks = axes.reduce([base]) { tasks, axis in
+            tasks.flatMap { task in
+                axis.values.map { value in
+                    var task = task
+                    axis.set(&task, value)
+                    return task
                 }
             }
         }
@@ -164,17 +183,25 @@ extension YAMLReader {
         }
     }
 
-    private func product(
-        _ tasks: [Buildspec.Batch.Task], _ values: [String], _ set: (inout Buildspec.Batch.Task, String) -> Void
-    ) -> [Buildspec.Batch.Task] {
-        // Enough to say that it is too much.
-        if values.isEmpty || tasks.count > Buildspec.Batch.mostTasks { return tasks }
-        return tasks.flatMap { task in
-            values.map { value in
-                var task = task
-                set(&task, value)
-                return task
+    /// What one list of a matrix varies.
+    private struct Axis {
+        let values: [String]
+        let set: (inout Buildspec.Batch.Task, String) -> Void
+    }
+}
+
+extension Buildspec.Batch {
+    /// Builds whose artifacts would be kept under one name: `a-b`, and the secondary artifact b of a.
+    func clash(_ artifacts: (Task) -> Buildspec.Artifacts?) -> String? {
+        let names = Set(tasks.map(\.identifier))
+        for task in tasks {
+            for secondary in artifacts(task)?.secondary ?? [] {
+                let name = "\(task.identifier)-\(secondary.identifier)"
+                guard names.contains(name) else { continue }
+                return
+                    "the build \(name) and the secondary artifact \(secondary.identifier) of the build \(task.identifier) are both kept as \(name); rename one of them"
             }
         }
+        return nil
     }
 }

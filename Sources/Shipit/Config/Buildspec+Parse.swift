@@ -35,6 +35,10 @@ extension Buildspec {
         }
         if let node = reader.value(keys, "reports") { reports = reader.reports(node) }
         if let node = reader.value(keys, "artifacts") { artifacts = reader.artifacts(node, version) }
+        let own = artifacts
+        if let node = keys["batch"], let clash = batch?.clash({ $0.buildspec == nil ? own : nil }) {
+            reader.error(node, clash)
+        }
         if let node = reader.value(keys, "cache") { cache = reader.cache(node) }
     }
 }

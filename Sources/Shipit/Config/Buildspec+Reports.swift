@@ -13,6 +13,8 @@ extension Buildspec {
             case jacocoXML = "JACOCOXML"
             case simpleCov = "SIMPLECOV"
 
+            var isJSON: Bool { self == .cucumberJSON || self == .simpleCov }
+
             public var isCoverage: Bool {
                 switch self {
                 case .cloverXML, .coberturaXML, .jacocoXML, .simpleCov: true
@@ -33,7 +35,7 @@ extension Buildspec {
 
 extension YAMLReader {
     func reports(_ node: Node) -> [Buildspec.Report] {
-        guard let entries = pairs(node, of: "reports") else { return [] }
+        guard let entries = forgiving("no report is read", { pairs(node, of: "reports") ?? [] }) else { return [] }
         if entries.count > Buildspec.Report.most {
             warn(node, "reports has \(entries.count) groups, the first \(Buildspec.Report.most) are read")
         }
@@ -42,17 +44,23 @@ extension YAMLReader {
                 warn(key, "the report \(name) is empty")
                 return nil
             }
-            let keys = mapping(
-                node, of: name, keys: ["files", "file-format", "base-directory", "discard-paths"], unknown: .warning)
-            guard let files = value(keys, "files") else {
-                error(node, "the report \(name) has no files, expected a list such as - '**/*.xml'")
-                return nil
-            }
-            return Buildspec.Report(
-                name: name, files: sourceGlobs(files, of: "files"),
-                format: value(keys, "file-format").flatMap(format) ?? .jUnitXML,
-                baseDirectory: value(keys, "base-directory").flatMap(baseDirectory))
+            return forgiving("the report \(visibleLine(name)) is not read") { report(name, node) } ?? nil
         }
+    }
+
+    private func report(_ name: String, _ node: Node) -> Buildspec.Report? {
+        let keys = mapping(
+            node, of: name, keys: ["files", "file-format", "base-directory", "discard-paths"], unknown: .warning)
+        guard let files = value(keys, "files") else {
+            error(node, "the report \(name) has no files, expected a list such as - '**/*.xml'")
+            return nil
+        }
+        let globs = sourceGlobs(files, of: "files")
+        if globs.isEmpty { error(files, "files wants at least one name or glob") }
+        return Buildspec.Report(
+            name: name, files: globs,
+            format: value(keys, "file-format").flatMap(format) ?? .jUnitXML,
+            baseDirectory: value(keys, "base-directory").flatMap(baseDirectory))
     }
 
     private func format(_ node: Node) -> Buildspec.Report.Format? {

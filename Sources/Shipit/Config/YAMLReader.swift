@@ -15,6 +15,9 @@ final class YAMLReader {
     let file: String
     let dialect: Dialect
     private(set) var diagnostics: [Diagnostic] = []
+    /// What becomes of what is wrong, where it fails nothing.
+    private var consequence: String?
+    private var errors = 0
 
     init(file: String, dialect: Dialect = .policy) {
         self.file = file
@@ -92,7 +95,18 @@ final class YAMLReader {
     }
 
     func error(_ node: Node?, _ message: String, onAWS: String? = nil) {
+        errors += 1
+        if let consequence { return report(.warning, node?.mark, "\(message): \(consequence)") }
         report(.error, node?.mark, message, onAWS: onAWS ?? refusal)
+    }
+
+    /// Reads what fails nothing when it is wrong: errors become warnings that say what comes of it, and there is no value.
+    func forgiving<Value>(_ consequence: String, _ read: () -> Value) -> Value? {
+        let before = errors
+        self.consequence = consequence
+        defer { self.consequence = nil }
+        let value = read()
+        return errors == before ? value : nil
     }
 
     func warn(_ node: Node?, _ message: String, onAWS: String? = nil) {

@@ -93,6 +93,10 @@ extension BuildJob {
             found.variables.merge(task.variables) { $1 }
             parts.append(Part(task: task, spec: found))
         }
+        let artifacts = Dictionary(parts.map { ($0.task.identifier, $0.spec.artifacts) }) { $1 }
+        if let clash = batch.clash({ artifacts[$0.identifier] ?? nil }) {
+            wrong.append(Diagnostic(.error, file: policy.pipeline.build.buildspec, clash))
+        }
         if !wrong.isEmpty { throw Diagnostics(wrong) }
         return parts
     }

@@ -172,7 +172,7 @@ struct BuildJob: Sendable {
             output: { log.output($0) }, { try await carryOut(spec, $0) })
         log.finish()
         if outcome.stopped != .cancelled {
-            let reports = try await onThread { try readReports(spec, at: site) }
+            let reports = try await onThread { try readReports(spec, at: site, cancellation) }
             try installation.ledger.record(exported: phases.exported, reports, of: job, joining: task != nil)
         }
         switch outcome.stopped {
