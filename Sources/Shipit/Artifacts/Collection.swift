@@ -24,6 +24,9 @@ struct Collection {
     /// The source, or folders of it, each with its own path in the source.
     private var roots: [(directory: Directory, path: [UInt8])] = []
     private var found: [Found] = []
+    /// What somebody should know about what is packed.
+    private(set) var notes: [String] = []
+    private static let mostNotes = 10
 
     /// What each of `artifacts` names, together; everything if there is none.
     init(_ source: String, _ artifacts: [Buildspec.Artifacts]) throws {
@@ -34,9 +37,9 @@ struct Collection {
         }
         for artifacts in artifacts { try collect(artifacts) }
         try addFolders()
-        found.sort { one, other in
+        found = found.sorted { one, other in
             if one.path != other.path { return one.path.lexicographicallyPrecedes(other.path) }
-            return one.root == other.root ? one.place.lexicographicallyPrecedes(other.place) : one.root < other.root
+            return whole(one).lexicographicallyPrecedes(whole(other))
         }
         try mergeSame()
     }
@@ -104,10 +107,12 @@ struct Collection {
         let root = roots[index].directory
         var folders: [[UInt8]] = [[]]
         while let folder = folders.popLast() {
-            let directory = folder.isEmpty ? root : try root.open(folder)
+            // What is too deep matters only if something in it is wanted; opening it says so.
+            let isFit = folder.isEmpty || (try? PathRules.check(folder)) != nil  // see above
+            if !isFit, let artifacts, !artifacts.names(folder + Array("/x".utf8)) { continue }
+            let directory = folder.isEmpty ? root : try blamingTree { try root.open(folder) }
             for (name, kind) in try directory.entries() {
                 let path = folder.isEmpty ? name : folder + [UInt8(ascii: "/")] + name
-                try PathRules.check(path)
                 if kind == .directory { folders.append(path) }
                 try consider(path, name, kind, directory, index, artifacts)
             }
@@ -121,18 +126,27 @@ struct Collection {
         // A folder comes along for what is in it; alone it counts only when everything is packed.
         if kind == .directory, artifacts != nil { return }
         if let artifacts {
-            guard artifacts.files.contains(where: { $0.matches(path) }) else { return }
-            guard !artifacts.excludePaths.contains(where: { $0.matches(path) }) else { return }
+            guard artifacts.names(path) else { return }
         }
         guard kind == .file || kind == .link || kind == .directory else {
             if artifacts == nil { return }
             throw Fault(description: "\(visible(path)) is neither a file nor a folder nor a link")
         }
+        try blamingTree { try PathRules.check(path) }
         let status = try directory.metadata(name)
         found.append(
             Found(
                 path: artifacts?.discardPaths == true ? name : path, root: root, place: path, kind: kind,
                 isExecutable: (status?.mode ?? 0) & 0o100 != 0, size: status?.size ?? 0))
+    }
+
+    /// What the build left is its own fault, not one of what packs it.
+    private func blamingTree<Value>(_ body: () throws -> Value) throws -> Value {
+        do { return try body() } catch let error as ArtifactError
+            where [.unsafePath, .unsafeLink, .system(EACCES)].contains(error.code)
+        {
+            throw Fault(description: "\(error)".replacing("\(source.path)/", with: ""))
+        }
     }
 
     private mutating func addFolders() throws {
@@ -148,21 +162,24 @@ struct Collection {
         }
     }
 
-    /// The same file by two ways is one; two files for one name are not.
+    /// The same file by two ways is one; of two files for one name the last by path wins.
     private mutating func mergeSame() throws {
-        var kept: [Found] = []
+        var (kept, count): ([Found], Int) = ([], 0)
         for one in found {
             guard let other = kept.last, other.path == one.path else {
                 kept.append(one)
                 continue
             }
-            guard whole(one) == whole(other) else {
-                throw Fault(
-                    description:
-                        "\(visible(whole(other))) and \(visible(whole(one))) both become \(visible(one.path)) in the artifact"
-                )
-            }
+            if whole(one) == whole(other) { continue }
+            let words =
+                "\(visible(whole(other))) and \(visible(whole(one))) both become \(visible(one.path)) in the artifact"
+            // What is below a folder would have no place.
+            guard one.kind != .directory, other.kind != .directory else { throw Fault(description: words) }
+            kept[kept.count - 1] = one
+            count += 1
+            if count <= Self.mostNotes { notes.append("warning: \(words), which is the latter") }
         }
+        if count > Self.mostNotes { notes.append("warning: \(count - Self.mostNotes) more files give way to others") }
         found = kept
     }
 
@@ -182,7 +199,7 @@ struct Collection {
             case .directory: try writer.addDirectory(entry.path)
             case .link:
                 let target = try root.readLink(entry.place)
-                try PathRules.checkLink(at: entry.path, target: target)
+                try blamingTree { try PathRules.checkLink(at: entry.path, target: target) }
                 try writer.addLink(entry.path, target: target)
             default:
                 try writer.addFile(entry.path, executable: entry.isExecutable, size: entry.size) { write in
@@ -191,5 +208,11 @@ struct Collection {
             }
         }
         return try writer.finish()
+    }
+}
+
+extension Buildspec.Artifacts {
+    fileprivate func names(_ path: [UInt8]) -> Bool {
+        files.contains { $0.matches(path) } && !excludePaths.contains { $0.matches(path) }
     }
 }

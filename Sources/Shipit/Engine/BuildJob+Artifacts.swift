@@ -12,7 +12,9 @@ extension BuildJob {
             let source = site.workspace.source
             // Without files of its own the artifact is what the secondary ones name together.
             let own = wanted.map { $0.files.isEmpty ? $0.secondary.map(\.artifacts) : [$0] } ?? []
-            let summary = try Collection(source, own).pack(
+            let collection = try Collection(source, own)
+            collection.notes.forEach(log.say)
+            let summary = try collection.pack(
                 into: aside, listingIn: try store.createManifest(aside: aside))
             let secondary = try (wanted?.secondary ?? []).map {
                 try pack([$0.artifacts], of: source, as: $0.identifier, aside)
@@ -32,7 +34,9 @@ extension BuildJob {
     ) throws -> SecondaryArtifact {
         let path = ArtifactStore.aside(aside, identifier)
         unlink(path)
-        let packed = try Collection(source, artifacts).pack(into: path, listingIn: nil)
+        let collection = try Collection(source, artifacts)
+        collection.notes.forEach(log.say)
+        let packed = try collection.pack(into: path, listingIn: nil)
         return SecondaryArtifact(
             identifier: identifier, digest: packed.digest, size: packed.size, entries: packed.entries)
     }
@@ -41,7 +45,13 @@ extension BuildJob {
         _ summary: TarballSummary, _ aside: String, _ store: ArtifactStore, _ provenance: Provenance,
         hasExportRules: Bool = false
     ) throws -> Artifact {
+        let before = store.recordedSecondaries(of: provenance.revision)
         let (file, differs) = try store.keep(aside, summary, provenance)
+        let secondary = provenance.secondary ?? []
+        for words in store.settleSecondaries(secondary, before: before[file] ?? [], of: file) {
+            log.say(words)
+            try installation.ledger.note(.artifactDiffers, job, "\(run.revision.abbreviated()): \(words)")
+        }
         if differs {
             log.say(
                 "this build gave other bytes than an earlier one of the same commit; both are kept, this one as \(file)"
@@ -51,13 +61,14 @@ extension BuildJob {
         }
         if let name = provenance.name { log.say("artifact name: \(visibleLine(name))") }
         log.say("artifact \(file), \(summary.size) bytes, \(summary.entries) entries, sha256 \(summary.digest)")
-        for entry in provenance.secondary ?? [] {
+        for entry in secondary {
             log.say(
                 "secondary artifact \(entry.file(beside: file)), \(entry.size) bytes, \(entry.entries) entries, sha256 \(entry.digest)"
             )
         }
         return try installation.ledger.addArtifact(
-            of: run, manifest: summary.manifest, digest: summary.digest, size: summary.size, file: file,
+            of: run, manifest: summary.manifest, digest: summary.digest,
+            size: secondary.reduce(summary.size) { $0 + $1.size }, file: file,
             method: provenance.method, hasExportRules: hasExportRules)
     }
 }

@@ -74,6 +74,7 @@ struct BuildJob: Sendable {
         }
         guard let digest = artifact.digest else { return true }
         return (try? Digest.ofFile(at: store.path(artifact.file)).digest) == digest  // as above
+            && store.hasAllSecondaries(of: artifact.file)
     }
 
     // MARK: The tree as it is

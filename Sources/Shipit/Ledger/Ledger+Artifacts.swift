@@ -3,7 +3,7 @@ import GRDB
 import GitKit
 
 extension Ledger {
-    /// An artifact of a build, or with neither digest nor size one that is yet to be packed.
+    /// An artifact of a build (`size` with its secondary artifacts, for they go together), or with neither digest nor size one that is yet to be packed.
     func addArtifact(
         of run: Run, manifest: Digest, digest: Digest?, size: Int64, file: String, method: Artifact.Method,
         hasExportRules: Bool = false
@@ -34,7 +34,7 @@ extension Ledger {
                     (app, revision, manifest, digest, size, file, method, export_rules, run, created_at)
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     ON CONFLICT (app, revision, digest) DO UPDATE
-                    SET manifest = excluded.manifest, removed_at = NULL,
+                    SET manifest = excluded.manifest, removed_at = NULL, size = excluded.size,
                     file = CASE WHEN removed_at IS NULL THEN file ELSE excluded.file END,
                     created_at = CASE WHEN removed_at IS NULL THEN created_at ELSE excluded.created_at END
                     """,

@@ -42,10 +42,10 @@ extension Inspection {
         }
         do {
             let (digest, size) = try Digest.ofFile(at: path)
-            guard digest == artifact.digest, size == artifact.size else {
+            guard digest == artifact.digest else {
                 find(
                     .artifactDamaged, at: path,
-                    "it has \(size) bytes of digest \(digest); the ledger has \(artifact.size) and \(artifact.digest?.description ?? "none")",
+                    "it has \(size) bytes of digest \(digest); the ledger has \(artifact.digest?.description ?? "none")",
                     remedy: "\(again); nothing is deployed from it")
                 return
             }
@@ -63,7 +63,9 @@ extension Inspection {
                 find(.descriptionDamaged, at: path, "the artifact's description is gone", remedy: again)
                 return
             }
-            guard description.digest == artifact.digest, description.size == artifact.size,
+            // Earlier versions recorded the size without secondary artifacts.
+            guard description.digest == artifact.digest,
+                [description.size, description.sizeOfAll].contains(artifact.size),
                 description.manifest == artifact.manifest, description.provenance.revision == artifact.revision
             else {
                 find(.descriptionDamaged, at: path, "it describes another artifact", remedy: again)
