@@ -258,6 +258,28 @@ extension World {
         try await world.settled()
     }
 
+    @Test func `only languages that are wanted are started to ask for their version`() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "runtimes-\(UUID())").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }  // the machine cleans its temporary folder too
+        for name in ["node", "ruby"] {
+            let script = "#!/bin/sh\necho 1.2.3\n: >\(folder)/\(name).started\n"
+            #expect(
+                FileManager.default.createFile(
+                    atPath: "\(folder)/\(name)", contents: Data(script.utf8), attributes: [.posixPermissions: 0o755]))
+        }
+        try Data("ruby\n".utf8).write(to: URL(filePath: "\(folder)/wanted"))
+        let shell = Process()
+        shell.executableURL = URL(filePath: "/bin/sh")
+        shell.arguments = ["-c", BuildSession.Question.runtimes.rawValue]
+        shell.environment = ["PATH": folder, "SHIPIT_CONTROL": folder]
+        try shell.run()
+        shell.waitUntilExit()
+        let answer = try Data(contentsOf: URL(filePath: "\(folder)/answer"))
+        #expect(RuntimeCheck.parse(Array(answer)) == ["ruby": "1.2.3"])
+        #expect(!FileManager.default.fileExists(atPath: "\(folder)/node.started"))
+    }
+
     @Test func `another version of a language is a warning, or by policy an error`() async throws {
         let spec = """
             version: 0.2
