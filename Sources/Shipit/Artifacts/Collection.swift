@@ -27,6 +27,7 @@ struct Collection {
     /// What somebody should know about what is packed.
     private(set) var notes: [String] = []
     private static let mostNotes = 10
+    private var leftOut = 0
 
     /// What each of `artifacts` names, together; everything if there is none.
     init(_ source: String, _ artifacts: [Buildspec.Artifacts]) throws {
@@ -36,6 +37,9 @@ struct Collection {
             try walk(0, nil)
         }
         for artifacts in artifacts { try collect(artifacts) }
+        if leftOut > Self.mostNotes {
+            notes.append("warning: \(leftOut - Self.mostNotes) more links lead out of the artifact and are left out")
+        }
         try addFolders()
         found = found.sorted { one, other in
             if one.path != other.path { return one.path.lexicographicallyPrecedes(other.path) }
@@ -134,10 +138,29 @@ struct Collection {
         }
         try blamingTree { try PathRules.check(path) }
         let status = try directory.metadata(name)
+        let new = artifacts?.discardPaths == true ? name : path
+        if kind == .link, try leadsOut(new, try directory.readLink(name)) { return }
         found.append(
             Found(
-                path: artifacts?.discardPaths == true ? name : path, root: root, place: path, kind: kind,
+                path: new, root: root, place: path, kind: kind,
                 isExecutable: (status?.mode ?? 0) & 0o100 != 0, size: status?.size ?? 0))
+    }
+
+    /// A link out of the artifact, as virtual environments of python have one to their interpreter, is left out: nobody
+    /// knows what is there where the artifact goes.
+    private mutating func leadsOut(_ path: [UInt8], _ target: [UInt8]) throws -> Bool {
+        do {
+            try PathRules.checkLink(at: path, target: target)
+            return false
+        } catch let error as ArtifactError where error.code == .unsafeLink {
+            leftOut += 1
+            if leftOut <= Self.mostNotes {
+                notes.append(
+                    "warning: the link \(visibleLine(visible(path))) is left out, since it leads out of the artifact: \(visibleLine(visible(target)))"
+                )
+            }
+            return true
+        }
     }
 
     /// What the build left is its own fault, not one of what packs it.
