@@ -26,7 +26,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         // The ledger: SQLite with migrations and safe concurrent access.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        // YAML with the line and column of every node.
+        // libyaml, the parser that AWS's agent has too: Yams brings it along, and its events are all that is used.
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         // Starts and stops the worker and the watcher together, and turns signals into a graceful end.
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),

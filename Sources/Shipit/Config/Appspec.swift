@@ -34,6 +34,9 @@ public struct Appspec: Hashable, Sendable, Codable {
 
     public init() {}
 
+    /// How it is called at the top of a revision: the first that is there counts (AWS reference 1.1).
+    static let names = ["appspec.yml", "appspec.yaml"]
+
     /// What a folder gets in place of a revision that says nothing.
     static var everything: Appspec {
         var appspec = Appspec()

@@ -55,9 +55,8 @@ extension YAMLReader {
         if let node = value(keys, "discard-paths") {
             artifacts.discardPaths = lenientFlag(node, of: "discard-paths")
         }
-        if let node = value(keys, "enable-symlinks") {
-            artifacts.enablesLinks = lenientFlag(node, of: "enable-symlinks")
-        }
+        // Links are packed as links, whatever it says: AWS follows them unless it says yes.
+        if let node = value(keys, "enable-symlinks") { _ = lenientFlag(node, of: "enable-symlinks") }
         artifacts.name = value(keys, "name").flatMap { isEmpty($0, "name") ? nil : text($0, of: "name") }
         if let node = value(keys, "s3-prefix") { warn(node, "s3-prefix has no effect: artifacts stay on this machine") }
         return artifacts

@@ -14,13 +14,6 @@ extension Buildspec {
             case simpleCov = "SIMPLECOV"
 
             var isJSON: Bool { self == .cucumberJSON || self == .simpleCov }
-
-            public var isCoverage: Bool {
-                switch self {
-                case .cloverXML, .coberturaXML, .jacocoXML, .simpleCov: true
-                default: false
-                }
-            }
         }
 
         public var name: String

@@ -48,8 +48,6 @@ public struct Buildspec: Hashable, Sendable {
         public var baseDirectory: String?
         public var excludePaths: [Glob] = []
         public var discardPaths = false
-        /// Links are packed as links here, whatever this says: AWS follows them unless it says yes.
-        public var enablesLinks = false
         /// Expanded by the build's shell, and told, no more.
         public var name: String?
         public var secondary: [Secondary] = []

@@ -304,7 +304,7 @@ struct Deployer: Sendable {
         ProcessSweep.end(marked: plan.mark)
         ProcessSweep.end(marked: plan.backMark)
         let views = try targets.compactMap { target, _ in
-            try target.hasRelease(plan.release) ? try release(plan.release, in: target).view : nil
+            try target.hasRelease(plan.release) ? try stillReadable(plan.release, in: target).view : nil
         }
         let locks = try await lockStubs(views, nil)
         defer { withExtendedLifetime(locks) {} }
@@ -334,7 +334,7 @@ struct Deployer: Sendable {
         ProcessSweep.end(marked: plan.mark)
         // What a script left where the release was to be seen goes with the release.
         if plan.kind == .install, began.installBegan ?? false, try target.hasRelease(began.to) {
-            try release(began.to, in: target).view?.takeStubs(.retain)
+            try stillReadable(began.to, in: target).view?.takeStubs(.retain)
         }
         let former = try began.from.map { try stillReadable($0, in: target) }
         let wasInstalled = try await install?.putBack(to: former) ?? false
@@ -371,7 +371,7 @@ struct Deployer: Sendable {
         do {
             return try release(name, in: target)
         } catch {
-            log.say("warning: \(name) is put back without its scripts: \(error)")
+            log.say("warning: the scripts of \(name) are left out: \(error)")
             return release(name, try target.bundle(of: name), Appspec(), in: target)
         }
     }

@@ -9,7 +9,7 @@ extension HookRunner {
     /// What a push may make root give away, before it is given.
     func checkPermissions(_ appspec: Appspec) throws {
         guard let owner, owner.uid != 0 else { return }
-        let file = ReleaseFolder.appspecs[0]
+        let file = Appspec.names[0]
         let trusted = [owner] + plan.accounts.values.compactMap(User.named)
         let problems = appspec.permissions.flatMap { permission -> [Diagnostic] in
             var wishes: [(what: String, way: String)] = []

@@ -74,7 +74,7 @@ struct HookRunner: Sendable {
         /// What its scripts see, except those of BeforeInstall.
         var view: View?
 
-        var hasAppspec: Bool { ReleaseFolder.appspecs.contains { FileSystem.exists("\(bundle)/\($0)") } }
+        var hasAppspec: Bool { Appspec.names.contains { FileSystem.exists("\(bundle)/\($0)") } }
     }
 
     func hasScripts(_ event: LifecycleEvent, of release: Release) -> Bool {

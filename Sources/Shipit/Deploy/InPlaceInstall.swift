@@ -15,7 +15,7 @@ struct InPlaceInstall {
 
     static let group = "files"
     /// What an appspec is called in messages.
-    private static let file = ReleaseFolder.appspecs[0]
+    private static let file = Appspec.names[0]
 
     private var files: InstallTransaction.Files { InstallTransaction.Files(Self.group) }
 

@@ -20,8 +20,6 @@ struct ReleaseFolder {
     }
 
     private static let incoming = Array("incoming".utf8)
-    /// The first that is there counts.
-    static let appspecs = ["appspec.yml", "appspec.yaml"]
 
     /// The appspec of the release, which has to be known before anything is touched.
     func prepare() async throws -> Appspec {
@@ -170,7 +168,7 @@ struct ReleaseFolder {
 
     /// The appspec of an unpacked artifact; none is as good as an empty one.
     static func appspec(in bundle: String, _ say: (String) -> Void) throws -> Appspec {
-        for name in appspecs {
+        for name in Appspec.names {
             guard let bytes = try FileSystem.read("\(bundle)/\(name)", limit: YAMLReader.sizeLimit) else { continue }
             let (appspec, warnings) = try Appspec.parse(bytes, file: name)
             for warning in warnings + appspec.remarks(file: name) { say(warning.description) }

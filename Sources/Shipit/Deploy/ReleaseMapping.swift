@@ -29,7 +29,7 @@ struct ReleaseMapping {
         manifest = try Self.manifest(of: plan, artifact, self.bundle)
     }
 
-    private static let file = "appspec.yml"
+    private static let file = Appspec.names[0]
 
     /// What a plan brings, in terms of the artifact that it brings it from.
     static func manifest(of plan: InstallPlan, _ artifact: Manifest, _ bundle: InstallRoot) throws -> Manifest {

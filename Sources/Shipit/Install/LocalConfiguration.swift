@@ -1,5 +1,3 @@
-import Yams
-
 /// The agent's own configuration file, of which a local deployment reads where things are (AWS reference 1.12).
 public struct LocalConfiguration: Hashable, Sendable {
     /// Where the agent keeps it.

@@ -108,14 +108,9 @@ public final class LocalDeployment: Sendable {
         try FileSystem.write(mostRecent, Array(folder.utf8), mode: 0o644)
     }
 
-    /// A folder around everything is no part of the revision, when the appspec lies in it.
     private func stripOnlyFolder() throws {
-        let names = FileSystem.names(in: archive)
-        guard names.count == 1, let only = names.first, FileSystem.isFolder("\(archive)/\(only)"),
-            FileSystem.linkStatus("\(archive)/\(only)").map({ $0.st_mode & S_IFMT }) == S_IFDIR,
-            FileSystem.names(in: "\(archive)/\(only)").contains(where: { $0.lowercased().contains("appspec") })
-        else { return }
-        guard rename("\(archive)/\(only)", "\(folder)/.stripped") == 0, rmdir(archive) == 0,
+        guard let only = UnpackedRevision.onlyFolder(in: archive) else { return }
+        guard rename(only, "\(folder)/.stripped") == 0, rmdir(archive) == 0,
             rename("\(folder)/.stripped", archive) == 0
         else { throw ShipitError(.failure, "could not unpack into \(visibleLine(archive)): \(systemReason(errno))") }
     }
@@ -138,7 +133,7 @@ public final class LocalDeployment: Sendable {
 
     private func appspec(in archive: String, ofFormer: Bool = false) throws -> (spec: Appspec, file: String) {
         // The two usual names stand for each other; one that somebody chose stands for itself.
-        let usual = ["appspec.yml", "appspec.yaml"]
+        let usual = Appspec.names
         let wanted = request.appspec ?? usual[0]
         // What an earlier revision called its own was another deployment's choice.
         let names = usual.contains(wanted) || ofFormer ? [wanted] + usual.filter { $0 != wanted } : [wanted]

@@ -76,7 +76,7 @@ public struct LocalRequest: Hashable, Sendable {
             throw ShipitError(.usage, "the appspec \(visibleLine(appspec)) must lie inside the bundle")
         }
         guard type == .directory else { return }
-        let names = appspec.map { [$0] } ?? ["appspec.yml", "appspec.yaml"]
+        let names = appspec.map { [$0] } ?? Appspec.names
         guard names.contains(where: { FileSystem.exists("\(bundle)/\($0)") }) else {
             throw ShipitError(.usage, "there is no \(names[0]) in \(visibleLine(bundle))")
         }

@@ -13,12 +13,12 @@ struct InstalledCheck {
     init(_ release: String, of policy: EnvironmentPolicy, in store: Directory, at target: String) throws {
         place = try InstallRoot(target)
         let bundle = "\(store.path)/releases/\(release)"
-        let hasAppspec = ReleaseFolder.appspecs.contains { FileSystem.exists("\(bundle)/\($0)") }
+        let hasAppspec = Appspec.names.contains { FileSystem.exists("\(bundle)/\($0)") }
         let appspec = hasAppspec ? try ReleaseFolder.appspec(in: bundle) { _ in } : Appspec.everything
         let artifact = try ManifestFile(in: store, Array(".shipit/manifests/\(release).manifest".utf8)).load()
         let root = try InstallRoot(bundle)
         let plan = try InstallPlanner.plan(
-            appspec.naming(policy.accounts), ReleaseFolder.appspecs[0], from: root, to: place, behavior: .disallow,
+            appspec.naming(policy.accounts), Appspec.names[0], from: root, to: place, behavior: .disallow,
             after: CleanupList(), isBlank: true)
         let manifest = try ReleaseMapping.manifest(of: plan, artifact, root)
         let permissions = appspec.permissions(of: manifest)

@@ -36,8 +36,8 @@ public struct PlanReport: Sendable {
 
     private static func scripts(_ repository: Repository, _ revision: Revision, _ changes: [Change]) throws -> [String]
     {
-        var names: Set<String> = ["appspec.yml", "appspec.yaml"]
-        for file in ["appspec.yml", "appspec.yaml"] {
+        var names = Set(Appspec.names)
+        for file in Appspec.names {
             guard let entry = try repository.file(at: file, in: revision),
                 entry.kind == .file || entry.kind == .executable
             else { continue }

@@ -23,16 +23,7 @@ extension Validation {
         } catch let error as ArtifactError {
             throw ShipitError(.configuration, "\(error)")
         }
-        try self.init(directory: Self.inner(folder), appspec: appspec)
-    }
-
-    /// A folder around everything is no part of the revision, when the appspec lies in it.
-    private static func inner(_ folder: String) -> String {
-        let names = FileSystem.names(in: folder)
-        guard names.count == 1, FileSystem.linkStatus("\(folder)/\(names[0])").map({ $0.st_mode & S_IFMT }) == S_IFDIR,
-            FileSystem.names(in: "\(folder)/\(names[0])").contains(where: { $0.lowercased().contains("appspec") })
-        else { return folder }
-        return "\(folder)/\(names[0])"
+        try self.init(directory: UnpackedRevision.onlyFolder(in: folder) ?? folder, appspec: appspec)
     }
 }
 

@@ -135,7 +135,7 @@ public struct Validation: Hashable, Sendable {
 
     /// The usual names stand for each other; one that somebody chose stands for itself (AWS reference 1.1).
     private mutating func findAppspec(_ chosen: String?, in tree: some SourceTree) throws -> String? {
-        let names = ["appspec.yml", "appspec.yaml"]
+        let names = Appspec.names
         if let chosen, !names.contains(chosen) {
             if try tree.kind(of: chosen)?.isFile ?? false { return chosen }
             files.append(chosen)

@@ -82,8 +82,8 @@ struct RollbackCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rollback", abstract: "Back to the last release that was verified live.",
         discussion: """
-            Nothing is built, fetched or installed: the earlier release is still there. The one that was live is marked
-            bad, and automatic promotions wait until a person promotes or lifts the hold.
+            Nothing is built or fetched: the earlier release is still there (in place its files are installed again). The
+            one that was live is marked bad, and automatic promotions wait until a person promotes or lifts the hold.
 
             EXAMPLE
               shipit rollback
