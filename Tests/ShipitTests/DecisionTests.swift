@@ -13,8 +13,7 @@ private func job(
         id: run * 10 + (name == "build" ? 0 : 1), run: run, app: app, position: 0, name: name,
         kind: name == "build" ? .build : .deploy,
         status: status, waits: nil, reason: nil, attempt: 0, worker: nil, policy: "", artifact: nil, backTo: nil,
-        ignoresStopFailures: false,
-        by: by,
+        ignoresStopFailures: false, isEmergency: false, by: by, why: nil, retries: 0, wakesAt: nil,
         cancelledBy: nil, startedAt: nil, endedAt: nil, duration: nil)
 }
 
@@ -103,7 +102,7 @@ private func job(
             id: id, job: id, run: id, app: "blog", environment: "staging", kind: .deploy, revision: revision,
             artifact: 1,
             release: release, previous: nil, status: status, reason: nil, by: "ann", createdAt: .now, endedAt: nil,
-            duration: nil, token: id)
+            duration: nil, token: id, irreversible: nil, isEmergency: false)
     }
 
     /// Releases 1, 2, 3 … in this order of outcomes.

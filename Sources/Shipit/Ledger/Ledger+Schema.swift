@@ -9,6 +9,7 @@ extension Ledger {
         migrator.registerMigration("3") { try $0.execute(sql: schema3) }
         migrator.registerMigration("4") { try $0.execute(sql: schema4) }
         migrator.registerMigration("5") { try $0.execute(sql: schema5) }
+        migrator.registerMigration("6") { try $0.execute(sql: schema6) }
         return migrator
     }
 

@@ -27,6 +27,9 @@ public struct Deployment: Hashable, Sendable, Codable {
     public let duration: Double?
     /// What only a newer attempt can exceed; targets refuse a lower one.
     public let token: Int64
+    /// Why nobody can go back over it, in the words of who marked it.
+    public let irreversible: String?
+    public let isEmergency: Bool
 }
 
 /// What a build made of a revision: a manifest, and the tarball of it.

@@ -18,6 +18,13 @@ public struct Run: Hashable, Sendable, Codable {
     public let by: String
     public let reason: String?
     public let rebuild: Bool
+    /// The environment where it enters the pipeline; nil for the first one.
+    public let entry: String?
+    /// The environment up to which whoever started it promotes it.
+    public let goal: String?
+    /// Goes before others of its kind.
+    public let isNext: Bool
+    public let isEmergency: Bool
     public let createdAt: Timestamp
 }
 
@@ -29,7 +36,14 @@ public struct Job: Hashable, Sendable, Codable {
 
     /// What a waiting job waits for.
     public enum Wait: String, Hashable, Sendable, Codable {
-        case promotion, hold
+        /// A person, or n of them.
+        case promotion, approval
+        /// A hold on the environment, or a pause of everything.
+        case hold, pause
+        /// A time.
+        case soak, window, freeze
+        /// An older run that is still on its way.
+        case turn
     }
 
     public let id: Int64
@@ -51,8 +65,16 @@ public struct Job: Hashable, Sendable, Codable {
     public let backTo: Int64?
     /// A person wants it to go on when what is live cannot be stopped by its own script.
     public let ignoresStopFailures: Bool
+    /// A named person lets it skip what else it would wait for.
+    public let isEmergency: Bool
     /// Who asked for this step; nil when the pipeline did.
     public let by: String?
+    /// Why, in the words of who asked.
+    public let why: String?
+    /// How often it was retried by itself.
+    public let retries: Int
+    /// When a waiting job is to be looked at again, if nothing happens before.
+    public let wakesAt: Timestamp?
     public let cancelledBy: String?
     public let startedAt: Timestamp?
     public let endedAt: Timestamp?
