@@ -255,7 +255,7 @@ final class Book: Sendable {
             "blog", "staging", Hold(kind: .hold, reason: "the sale", by: "ann", since: .now, until: nil))
         #expect(try book.ledger.take(try book.job(run, "staging"), worker: 1) == nil)
         #expect(try book.status(run) == .waiting)
-        #expect(try book.ledger.run(run)?.reason == "staging is held by ann: the sale")
+        #expect(try book.ledger.run(run)?.reason == "staging is held by ann: the sale; shipit unhold staging")
         #expect(try book.ledger.unhold("blog", "staging", by: "ben"))
         #expect(try book.status(run) == .queued)
         #expect(try !book.ledger.unhold("blog", "staging", by: "ben"))

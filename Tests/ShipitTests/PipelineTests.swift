@@ -112,7 +112,7 @@ import Testing
                 #"pipeline.yml:1:1: "repository" is missing, expected the path of a bare git repository"#,
                 #"pipeline.yml:1:6: app wants a name of a-z, 0-9 and -, that begins with a letter or digit, found "Blog_1""#,
                 #"pipeline.yml:2:1: unknown key "repositori" in pipeline.yml, did you mean "repository"?"#,
-                #"pipeline.yml:3:7: mode wants superseded or queued, found "supersede"; did you mean superseded?"#,
+                #"pipeline.yml:3:7: mode wants superseded or queued or parallel, found "supersede"; did you mean superseded?"#,
                 #"pipeline.yml:4:7: push wants wait or detach, found "later""#,
                 #"pipeline.yml:6:12: timeout wants a duration such as 30s, 10m or 2h, found "soon""#,
                 #"pipeline.yml:7:12: sandbox wants auto or required or off, found "maybe""#,
@@ -129,7 +129,7 @@ import Testing
     @Test(arguments: [
         (
             "colour: red",
-            #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, triggers, mode, push, build, retention, environments"#
+            #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, triggers, mode, supersede_waiting, push, build, retention, environments"#
         ),
         ("notify: []", #"pipeline.yml:6:1: "notify" is not supported yet"#),
         ("allow: {promote: [ann]}", #"pipeline.yml:6:1: "allow" is not supported yet"#),

@@ -6,8 +6,8 @@ extension YAMLReader {
             keys: [
                 "name", "targets", "promotion", "layout", "shared", "keep", "health", "on_failure", "runas",
                 "hook_timeout", "spare", "file_exists_behavior", "ignore_application_stop_failures", "view",
-            ],
-            later: ["approvals", "soak", "window"])
+                "approvals", "soak", "window", "freeze", "retry",
+            ])
         var environment = EnvironmentPolicy(name: "", targets: [])
         if let node = keys["name"] {
             environment.name = appName(node, of: "name") ?? ""
@@ -54,7 +54,20 @@ extension YAMLReader {
         if let node = keys["hook_timeout"], let limit = duration(node, of: "hook_timeout") {
             environment.hookTimeout = limit
         }
+        readConditions(keys, of: &environment, isFirst: isFirst)
         return (environment, places)
+    }
+
+    /// What a deployment waits for.
+    private func readConditions(_ keys: [String: Node], of environment: inout EnvironmentPolicy, isFirst: Bool) {
+        if let node = keys["approvals"] { environment.approvals = approvals(node) }
+        if let node = keys["soak"] {
+            environment.soak = duration(node, of: "soak")
+            if isFirst { error(node, "soak is the time in the environment before, and there is none before the first") }
+        }
+        if let node = keys["window"] { environment.windows = windows(node) }
+        if let node = keys["freeze"] { environment.freezes = freezes(node) }
+        if let node = keys["retry"], let times = number(node, of: "retry", in: 0...10) { environment.retry = times }
     }
 
     /// What means nothing in a layout is refused: whoever wrote it expects something of it.

@@ -16,8 +16,11 @@ extension Pipeline {
     private init(_ root: Node, _ reader: YAMLReader) {
         let keys = reader.mapping(
             root, of: "pipeline.yml",
-            keys: ["app", "repository", "triggers", "mode", "push", "build", "retention", "environments"],
-            later: ["notify", "allow", "foreign_options", "supersede_waiting", "secrets"])
+            keys: [
+                "app", "repository", "triggers", "mode", "supersede_waiting", "push", "build", "retention",
+                "environments",
+            ],
+            later: ["notify", "allow", "foreign_options", "secrets"])
         func missing(_ key: String, _ what: String) {
             if keys[key] == nil { reader.error(root, "\"\(key)\" is missing, expected \(what)") }
         }
@@ -31,6 +34,10 @@ extension Pipeline {
         repository = keys["repository"].flatMap { reader.absolutePath($0, of: "repository") } ?? ""
         triggers = keys["triggers"].map { reader.triggers($0) } ?? [Trigger(include: [Glob("main")])]
         if let node = keys["mode"], let value = reader.choice(node, of: "mode", Mode.self) { mode = value }
+        if let node = keys["supersede_waiting"], let isOn = reader.flag(node, of: "supersede_waiting") {
+            supersedesWaiting = isOn
+            if mode != .superseded { reader.error(node, "supersede_waiting is for mode: superseded") }
+        }
         if let node = keys["push"], let value = reader.choice(node, of: "push", PushBehaviour.self) { push = value }
         if let node = keys["build"] { build = reader.build(node) }
         if let node = keys["retention"] { retention = reader.retention(node) }
@@ -96,7 +103,10 @@ extension YAMLReader {
         var build = BuildPolicy()
         let keys = mapping(
             node, of: "build",
-            keys: ["buildspec", "timeout", "sandbox", "network", "see", "workspace", "runtime_versions"],
+            keys: [
+                "buildspec", "timeout", "sandbox", "network", "see", "workspace", "runtime_versions", "retry",
+                "at_once",
+            ],
             later: ["limits", "cache"])
         if let node = keys["buildspec"], let path = relativePath(node, of: "buildspec") { build.buildspec = path }
         if let node = keys["timeout"], let limit = duration(node, of: "timeout") { build.timeout = limit }
@@ -112,6 +122,8 @@ extension YAMLReader {
         {
             build.runtimeVersions = word
         }
+        if let node = keys["retry"], let times = number(node, of: "retry", in: 0...10) { build.retry = times }
+        if let node = keys["at_once"], let count = number(node, of: "at_once", in: 1...64) { build.atOnce = count }
         if let node = keys["see"] {
             build.see = list(node, of: "see").compactMap { absolutePath($0, of: "an entry of see") }
             if build.see.contains("/") { error(node, "see wants folders, \"/\" would show everything") }

@@ -3,6 +3,8 @@ public struct Pipeline: Hashable, Sendable {
     /// What a waiting run does when a newer one arrives.
     public enum Mode: String, Hashable, Sendable, CaseIterable {
         case superseded, queued
+        /// Builds go side by side; what they made still goes live one at a time, in the order of the runs.
+        case parallel
     }
 
     /// What the pusher sees unless a push option says otherwise.
@@ -14,6 +16,8 @@ public struct Pipeline: Hashable, Sendable {
     public var repository: String
     public var triggers: [Trigger]
     public var mode: Mode = .superseded
+    /// In the mode `superseded`, whether a newer run also takes the place of one that waits for a person.
+    public var supersedesWaiting = true
     public var push: PushBehaviour = .wait
     public var build = BuildPolicy()
     public var retention = RetentionPolicy()
@@ -76,6 +80,10 @@ public struct BuildPolicy: Hashable, Sendable {
     public var network = true
     public var workspace = Workspace.fresh
     public var runtimeVersions = RuntimeVersions.warn
+    /// How many of the app's builds run side by side in the mode `parallel`.
+    public var atOnce = 4
+    /// How often a build that did not succeed is tried again by itself.
+    public var retry = 0
     /// Folders outside /usr that builds may read; their `bin` folders join PATH.
     public var see: [String] = []
 
@@ -121,6 +129,15 @@ public struct EnvironmentPolicy: Hashable, Sendable {
     public var ignoresStopFailures = false
     /// Hook scripts of a release see its files where the appspec has them.
     public var hasView = true
+    /// What has to be said before anything goes here; nil: nothing.
+    public var approvals: ApprovalPolicy?
+    /// How long a revision has to have been verified in the environment before.
+    public var soak: Duration?
+    /// When anything may go here; empty: always.
+    public var windows: [CronExpression] = []
+    public var freezes: [Freeze] = []
+    /// How often a deployment that did not succeed is tried again by itself.
+    public var retry = 0
     /// The time limit of the server's own hook scripts.
     public var hookTimeout: Duration = .seconds(3600)
 }

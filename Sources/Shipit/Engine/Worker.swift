@@ -185,14 +185,14 @@ public final class Worker: Service {
     /// When what is due again.
     private struct Rhythm {
         var lastComparison: ContinuousClock.Instant?
-        var nextHold: Timestamp?
+        var nextTime: Timestamp?
         var trouble: Int?
 
         func pause(isWaiting: Bool) -> Duration {
             if isWaiting { return .milliseconds(200) }
             var pause: Duration = .seconds(10)
-            if let nextHold {
-                pause = min(pause, .milliseconds(max(1, nextHold.milliseconds - Timestamp.now.milliseconds)))
+            if let nextTime {
+                pause = min(pause, .milliseconds(max(1, nextTime.milliseconds - Timestamp.now.milliseconds)))
             }
             return pause
         }
@@ -221,17 +221,19 @@ public final class Worker: Service {
             try intaking.compare()
             rhythm.lastComparison = now
         }
+        let schedule = try readPolicies()
         var moment = Timestamp.now
         var agenda = try installation.ledger.agenda()
-        if agenda.hasHoldThatIsOver(at: moment) {
+        if agenda.hasHoldThatIsOver(at: moment) || agenda.hasWake(at: moment) {
             try installation.ledger.liftHoldsThatAreOver()
+            try installation.ledger.lookAtWhatIsDue()
             moment = .now
             agenda = try installation.ledger.agenda()
         }
-        rhythm.nextHold = agenda.nextHold(after: moment)
+        rhythm.nextTime = agenda.nextTime(after: moment)
         for job in agenda.cancelled { running.withLock { $0[job]?.cancellation }?.cancel() }
         let tidying = running.withLock { $0.values.map(\.job) }
-        for job in Schedule().next(agenda.open, tidying: tidying) where running.withLock({ $0[job.id] }) == nil {
+        for job in schedule.next(agenda.open, tidying: tidying) where running.withLock({ $0[job.id] }) == nil {
             if job.kind == .deploy,
                 let preparation = preparing.withLock({ $0[Place(app: job.app, environment: job.name)] })
             {

@@ -4,6 +4,14 @@ import GRDB
 public struct OpenJob: Hashable, Sendable {
     public let job: Job
     public let runKind: Run.Kind
+    /// Goes before others of its kind.
+    public var isNext = false
+
+    public init(job: Job, runKind: Run.Kind, isNext: Bool = false) {
+        self.job = job
+        self.runKind = runKind
+        self.isNext = isNext
+    }
 }
 
 /// What a worker looks at in each round.
@@ -12,11 +20,15 @@ struct Agenda: Hashable, Sendable {
     /// Running jobs that somebody wants to end.
     let cancelled: [Int64]
     let holdEnds: [Timestamp]
+    /// When waiting jobs are to be looked at again.
+    let wakes: [Timestamp]
 
-    /// When the next hold ends that has not ended yet.
-    func nextHold(after now: Timestamp) -> Timestamp? { holdEnds.filter { $0 > now }.min() }
+    /// The next time that something is due.
+    func nextTime(after now: Timestamp) -> Timestamp? { (holdEnds + wakes).filter { $0 > now }.min() }
 
     func hasHoldThatIsOver(at now: Timestamp) -> Bool { holdEnds.contains { $0 <= now } }
+
+    func hasWake(at now: Timestamp) -> Bool { wakes.contains { $0 <= now } }
 }
 
 extension Ledger {
@@ -24,7 +36,8 @@ extension Ledger {
     func agenda() throws -> Agenda {
         try read { db in
             Agenda(
-                open: try db.openJobs(), cancelled: Array(try db.cancelRequests().keys), holdEnds: try db.holdEnds())
+                open: try db.openJobs(), cancelled: Array(try db.cancelRequests().keys), holdEnds: try db.holdEnds(),
+                wakes: try db.wakes())
         }
     }
 
@@ -39,10 +52,16 @@ extension Database {
         try Row.fetchAll(
             self,
             cached: """
-                SELECT run.kind AS run_kind, job.* FROM job JOIN run ON run.id = job.run
+                SELECT run.kind AS run_kind, run.is_next AS run_is_next, job.* FROM job JOIN run ON run.id = job.run
                 WHERE \(Job.isOpen) AND job.status <> 'waiting' ORDER BY job.run
                 """
-        ).map { OpenJob(job: try Job(row: $0), runKind: $0["run_kind"]) }
+        ).map { OpenJob(job: try Job(row: $0), runKind: $0["run_kind"], isNext: $0["run_is_next"]) }
+    }
+
+    fileprivate func wakes() throws -> [Timestamp] {
+        try Timestamp.fetchAll(
+            self,
+            cached: "SELECT wakes_at FROM job WHERE \(Job.isOpen) AND status = 'waiting' AND wakes_at IS NOT NULL")
     }
 
     fileprivate func cancelRequests() throws -> [Int64: String] {

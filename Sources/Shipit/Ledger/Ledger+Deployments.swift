@@ -7,33 +7,23 @@ extension Ledger {
         try write { db in
             let what = deployment.kind == .rollback ? "is back at" : "is live at"
             let words = "\(job.name) \(what) \(deployment.revision.abbreviated()) after \(duration.spoken)"
-            guard try db.end(job, Ending(.succeeded, duration: duration), saying: words) else { return }
+            guard try db.canEnd(job, as: .succeeded) else { return }
             let environment = deployment.environment
-            let live = try Int64.fetchOne(
-                db, cached: "SELECT live FROM environment WHERE app = ? AND name = ?",
-                arguments: [job.app, environment])
-            try db.execute(
+            let former = try String.fetchOne(
+                db,
                 cached: """
-                    UPDATE environment SET previous = CASE WHEN live IS ?1 THEN previous ELSE live END, live = ?1
-                    WHERE app = ?2 AND name = ?3
-                    """, arguments: [deployment.id, job.app, environment])
-            if deployment.kind == .rollback {
-                try db.recordRollback(deployment, from: live)
-                return
-            }
-            if job.by != nil {
-                try db.liftHold(job.app, environment, kind: .rollback, by: deployment.by)
+                    SELECT revision FROM environment JOIN deployment ON deployment.id = environment.live
+                    WHERE environment.app = ? AND environment.name = ?
+                    """, arguments: [job.app, environment])
+            let key = Steering.Step.Key(run: job.run, position: job.position)
+            let happening = Happening.deployed(key, deployment: deployment.id, from: former.flatMap { ObjectID($0) })
+            try steer(db, job.app, happening, orUnder: policy) {
+                try db.end(job, Ending(.succeeded, duration: duration), saying: words)
                 try db.execute(
-                    cached: "DELETE FROM bad_revision WHERE app = ? AND environment = ? AND revision = ?",
-                    arguments: [job.app, environment, deployment.revision.hex])
-            }
-            try db.supersede(
-                "job.app = ? AND job.name = ? AND job.run < ? AND job.status = 'waiting' AND job.waits = 'promotion'",
-                [job.app, environment, job.run], by: job.run)
-            if let next = policy.pipeline.after(environment) {
-                try db.goOn(
-                    job.run, app: job.app, to: next, position: job.position + 1, artifact: deployment.artifact, policy,
-                    isFirst: false)
+                    cached: """
+                        UPDATE environment SET previous = CASE WHEN live IS ?1 THEN previous ELSE live END, live = ?1
+                        WHERE app = ?2 AND name = ?3
+                        """, arguments: [deployment.id, job.app, environment])
             }
         }
     }
@@ -41,7 +31,7 @@ extension Ledger {
     /// The deployment did not succeed; `isLive` when its release is live all the same, since nothing put it back.
     func endDeployment(_ job: Job, _ deployment: Deployment, as ending: Ending, isLive: Bool) throws {
         try write { db in
-            guard try db.end(job, ending), isLive else { return }
+            guard try end(db, job, ending), isLive else { return }
             try db.execute(
                 cached: """
                     UPDATE environment SET previous = CASE WHEN live IS ?1 THEN previous ELSE live END, live = ?1
@@ -165,14 +155,16 @@ extension Ledger {
     // MARK: Holds
 
     public func hold(_ app: String, _ environment: String, _ hold: Hold) throws {
-        try write { try $0.place(hold, app, environment) }
+        try write { db in
+            try steer(db, app, .held(environment, hold)) { try db.place(hold, app, environment) }
+        }
     }
 
     /// Lifts a hold and lets go what waited for it; false when there was none.
     public func unhold(_ app: String, _ environment: String, by: String) throws -> Bool {
         try write { db in
             guard try db.hold(app, environment) != nil else { return false }
-            try db.liftHold(app, environment, kind: nil, by: by)
+            try steer(db, app, .lifted(environment)) { try db.liftHold(app, environment, kind: nil, by: by) }
             return true
         }
     }
@@ -186,7 +178,10 @@ extension Ledger {
             try write { db in
                 let rows = try Row.fetchAll(
                     db, cached: "SELECT app, name FROM environment WHERE hold_until <= ?", arguments: [now])
-                for row in rows { try db.liftHold(row["app"], row["name"], kind: nil, by: "its end") }
+                for row in rows {
+                    let (app, name): (String, String) = (row["app"], row["name"])
+                    try steer(db, app, .lifted(name)) { try db.liftHold(app, name, kind: nil, by: "its end") }
+                }
             }
         }
         return ends.filter { $0 > now }.min()
@@ -318,29 +313,5 @@ extension Database {
                 hold_until = NULL WHERE app = ? AND name = ?
                 """, arguments: [app, name])
         try say(.holdLifted, app: app, "the hold on \(name) was lifted by \(by)")
-        try execute(
-            cached: """
-                UPDATE job SET status = 'queued', waits = NULL, reason = NULL
-                WHERE \(Job.isOpen) AND app = ? AND name = ? AND waits = 'hold'
-                """, arguments: [app, name])
-    }
-
-    /// A rollback marks what was live as bad and holds automatic promotions.
-    fileprivate func recordRollback(_ deployment: Deployment, from live: Int64?) throws {
-        let (app, environment) = (deployment.app, deployment.environment)
-        if let live,
-            let bad = try Deployment.fetchOne(self, cached: "SELECT * FROM deployment WHERE id = ?", arguments: [live]),
-            bad.revision != deployment.revision
-        {
-            try execute(
-                cached:
-                    "INSERT OR REPLACE INTO bad_revision (app, environment, revision, by, at) VALUES (?, ?, ?, ?, ?)",
-                arguments: [app, environment, bad.revision.hex, deployment.by, Timestamp.now])
-        }
-        if try hold(app, environment) == nil {
-            let reason = "rolled back to \(deployment.revision.abbreviated())"
-            try place(
-                Hold(kind: .rollback, reason: reason, by: deployment.by, since: .now, until: nil), app, environment)
-        }
     }
 }

@@ -19,15 +19,14 @@ public struct Ending: Hashable, Sendable {
 extension Ledger {
     // MARK: Taking jobs
 
-    /// Whether a worker is needed: for a job, or for the end of a hold that a deployment waits for.
+    /// Whether a worker is needed: for a job, or for a time that one waits for.
     public func hasWork() throws -> Bool {
         try read { db in
             try Bool.fetchOne(
                 db,
                 cached: """
-                    SELECT EXISTS (SELECT 1 FROM job WHERE \(Job.isOpen) AND job.status <> 'waiting') OR EXISTS (
-                        SELECT 1 FROM job JOIN environment ON environment.app = job.app AND environment.name = job.name
-                        WHERE \(Job.isOpen) AND job.waits = 'hold' AND environment.hold_until IS NOT NULL)
+                    SELECT EXISTS (SELECT 1 FROM job
+                    WHERE \(Job.isOpen) AND (job.status <> 'waiting' OR job.wakes_at IS NOT NULL))
                     """) ?? false
         }
     }
@@ -37,33 +36,22 @@ extension Ledger {
     /// On the disk before anybody can see an effect, and before an attempt that takes the machine down counts for nothing.
     public func take(_ job: Job, worker: Int64) throws -> (job: Job, deployment: Deployment?)? {
         try write { db in
+            // Time may have closed what was open when it was queued.
+            try steer(db, job.app, .looked)
             guard
                 let now = try Job.fetchOne(
                     db, cached: "SELECT * FROM job WHERE id = ? AND status = 'queued'", arguments: [job.id])
             else { return nil }
-            if now.kind == .deploy, let hold = try db.hold(now.app, now.name), hold.kind == .hold,
-                !hold.isOver(at: .now)
-            {
-                try db.wait(now, for: .hold, "\(now.name) is held by \(hold.by): \(hold.reason)")
-                return nil
+            var deployment: Deployment?
+            try steer(db, job.app, .begun(Steering.Step.Key(run: now.run, position: now.position))) {
+                deployment = try db.begin(now, worker)
             }
-            try db.execute(
-                cached: """
-                    UPDATE job SET status = 'running', worker = ?, attempt = attempt + 1, reason = NULL, started_at = ?,
-                    ended_at = NULL, duration = NULL WHERE id = ?
-                    """,
-                arguments: [worker, Timestamp.now, job.id])
-            // It is about to write its log, of whatever length.
-            try db.execute(cached: "UPDATE run SET log_bytes = 0 WHERE id = ?", arguments: [job.run])
-            try db.say(.jobStarted, app: job.app, run: job.run, job: job.id, "\(job.name) started")
-            let deployment = now.kind == .deploy ? try db.beginDeployment(now) : nil
             guard let taken = try Job.fetchOne(db, cached: "SELECT * FROM job WHERE id = ?", arguments: [job.id]) else {
                 return nil
             }
             return (taken, deployment)
         }
     }
-
     /// Jobs that a worker which is gone left running.
     public func abandonedJobs(notOf worker: Int64) throws -> [Job] {
         try read {
@@ -78,9 +66,9 @@ extension Ledger {
     public func takeUpAgain(_ job: Job, because reason: String, limit: Int = 3) throws {
         try write { db in
             if let by = job.cancelledBy {
-                try db.end(job, Ending(.cancelled, "cancelled by \(by)", duration: .zero))
+                try end(db, job, Ending(.cancelled, "cancelled by \(by)", duration: .zero))
             } else if job.attempt >= limit {
-                try db.end(job, Ending(.errored, "\(reason) \(job.attempt) times", duration: .zero))
+                try end(db, job, Ending(.errored, "\(reason) \(job.attempt) times", duration: .zero))
             } else {
                 try db.execute(
                     cached: "UPDATE job SET status = 'queued', worker = NULL, reason = ? WHERE id = ?",
@@ -90,6 +78,7 @@ extension Ledger {
                     arguments: [reason, job.id])
                 try db.say(
                     .jobInterrupted, app: job.app, run: job.run, job: job.id, "\(job.name): \(reason); taken up again")
+                try steer(db, job.app, .looked)
             }
         }
     }
@@ -105,20 +94,33 @@ extension Ledger {
             let by = try String.fetchOne(db, cached: "SELECT cancelled_by FROM job WHERE id = ?", arguments: [job.id])
             if let by {
                 // It came to its end before it could be stopped; what was asked for is that the run goes no further.
-                try db.end(job, Ending(.cancelled, "cancelled by \(by)", duration: duration))
+                try end(db, job, Ending(.cancelled, "cancelled by \(by)", duration: duration))
                 return
             }
-            let words = "build succeeded after \(duration.spoken)"
-            guard try db.end(job, Ending(.succeeded, duration: duration), saying: words) else { return }
-            if let first = policy.pipeline.environments.first {
-                try db.goOn(job.run, app: job.app, to: first, position: 1, artifact: artifact, policy, isFirst: true)
+            guard try db.canEnd(job, as: .succeeded) else { return }
+            let content =
+                try String.fetchOne(db, cached: "SELECT manifest FROM artifact WHERE id = ?", arguments: [artifact])
+                ?? ""
+            let key = Steering.Step.Key(run: job.run, position: job.position)
+            try steer(db, job.app, .built(key, artifact: artifact, content: content), orUnder: policy) {
+                let words = "build succeeded after \(duration.spoken)"
+                try db.end(job, Ending(.succeeded, duration: duration), saying: words)
             }
         }
     }
 
     /// A job ended in any way but a build's success or a deployment's.
     public func end(_ job: Job, as ending: Ending) throws {
-        _ = try write { try $0.end(job, ending) }
+        _ = try write { try end($0, job, ending) }
+    }
+
+    /// Ends a job once, and lets the rules say what follows; false when it had ended.
+    @discardableResult
+    func end(_ db: Database, _ job: Job, _ ending: Ending) throws -> Bool {
+        guard try db.canEnd(job, as: ending.status) else { return false }
+        let key = Steering.Step.Key(run: job.run, position: job.position)
+        try steer(db, job.app, .ended(key, ending.status)) { try db.end(job, ending) }
+        return true
     }
 
     // MARK: What people do to jobs
@@ -136,7 +138,7 @@ extension Ledger {
                         .cancelRequested, app: job.app, run: run, job: job.id, "\(job.name): \(by) asked to cancel")
                     running.append(job)
                 } else {
-                    try db.end(job, Ending(.cancelled, reason, duration: .zero))
+                    try end(db, job, Ending(.cancelled, reason, duration: .zero))
                 }
             }
             return running
@@ -144,20 +146,26 @@ extension Ledger {
     }
 
     /// Runs the failed job again, under today's policy, without repeating what succeeded.
-    public func retry(_ job: Job, by: String, policy: Policy) throws {
+    public func retry(_ job: Job, by: String, policy: Policy, isNext: Bool = false) throws {
         try write { db in
             guard job.status.permits(.queued), job.status.isFinal else {
                 throw ShipitError(
                     .unavailable, "\(job.name) of run \(job.run) \(job.status.rawValue): there is nothing to retry")
             }
-            try db.keep(policy)
-            try db.execute(
-                cached: """
-                    UPDATE job SET status = 'queued', waits = NULL, reason = NULL, attempt = 0, cancelled_by = NULL,
-                    policy = ?, ended_at = NULL, duration = NULL WHERE id = ? AND status = ?
-                    """, arguments: [policy.digest, job.id, job.status])
-            guard db.changesCount == 1 else { throw ShipitError(.busy, "run \(job.run) moved on meanwhile") }
-            try db.say(.jobQueued, app: job.app, run: job.run, job: job.id, "\(job.name) retried by \(by)")
+            try db.adopt(policy)
+            guard var step = try db.step(of: job.id), step.status == job.status else {
+                throw ShipitError(.busy, "run \(job.run) moved on meanwhile")
+            }
+            step.isInterrupted = false
+            try steer(db, job.app, .retried(step, by: by), orUnder: policy) {
+                try db.execute(
+                    cached: """
+                        UPDATE job SET status = 'queued', waits = NULL, reason = NULL, attempt = 0, cancelled_by = NULL,
+                        by = coalesce(by, ?), policy = ?, ended_at = NULL, duration = NULL WHERE id = ?
+                        """, arguments: [by, policy.digest, job.id])
+                if isNext { try db.execute(cached: "UPDATE run SET is_next = 1 WHERE id = ?", arguments: [job.run]) }
+                try db.say(.jobQueued, app: job.app, run: job.run, job: job.id, "\(job.name) retried by \(by)")
+            }
         }
     }
 }
@@ -170,7 +178,7 @@ extension Database {
         guard let status, status.permits(ending.status) else { return false }
         try execute(
             cached: """
-                UPDATE job SET status = ?, waits = NULL, reason = ?, worker = NULL, ended_at = ?, duration = ?
+                UPDATE job SET status = ?, waits = NULL, wakes_at = NULL, reason = ?, worker = NULL, ended_at = ?, duration = ?
                 WHERE id = ?
                 """,
             arguments: [ending.status, ending.reason, Timestamp.now, ending.duration, job.id])
@@ -191,56 +199,24 @@ extension Database {
         return true
     }
 
-    func wait(_ job: Job, for wait: Job.Wait, _ reason: String) throws {
-        try execute(
-            cached: "UPDATE job SET status = 'waiting', waits = ?, reason = ? WHERE id = ?",
-            arguments: [wait, reason, job.id])
-        try say(.jobWaiting, app: job.app, run: job.run, job: job.id, "\(job.name) waits: \(reason)")
+    /// Whether that ending changes anything.
+    func canEnd(_ job: Job, as ending: Status) throws -> Bool {
+        let status = try Status.fetchOne(self, cached: "SELECT status FROM job WHERE id = ?", arguments: [job.id])
+        return status?.permits(ending) ?? false
     }
 
-    /// Makes the job of the next environment: queued, or waiting for a person.
-    func goOn(
-        _ run: Int64, app: String, to environment: EnvironmentPolicy, position: Int, artifact: Int64, _ policy: Policy,
-        isFirst: Bool
-    ) throws {
-        let isPush = try String.fetchOne(self, cached: "SELECT kind FROM run WHERE id = ?", arguments: [run]) == "push"
-        let revision =
-            try String.fetchOne(self, cached: "SELECT revision FROM run WHERE id = ?", arguments: [run]) ?? ""
-        let isBad =
-            try Int.fetchOne(
-                self, cached: "SELECT 1 FROM bad_revision WHERE app = ? AND environment = ? AND revision = ?",
-                arguments: [app, environment.name, revision]) != nil
-        let rolledBack = try hold(app, environment.name).map { $0.kind == .rollback && !$0.isOver(at: .now) } ?? false
-        var reason: String?
-        if isBad, !(isFirst && !isPush) {
-            reason = "marked bad in \(environment.name); shipit promote \(revision.prefix(7)) --to \(environment.name)"
-        } else if !isFirst, environment.promotion == .manual {
-            reason = "for promotion; shipit promote"
-        } else if !isFirst, rolledBack {
-            reason = "\(environment.name) was rolled back; shipit promote, or shipit unhold \(environment.name)"
-        }
-        let pipeline = policy.pipeline
-        if let reason {
-            if pipeline.mode == .superseded {
-                try supersede(
-                    "job.app = ? AND job.name = ? AND job.run < ? AND job.status = 'waiting' AND job.waits = 'promotion'",
-                    [app, environment.name, run], by: run)
-            }
-            try insertJob(
-                run: run, app: app, position: position, name: environment.name, kind: .deploy, policy: policy,
-                artifact: artifact, waits: .promotion, reason: reason)
-        } else {
-            if pipeline.mode == .superseded, isPush {
-                try supersede(
-                    """
-                    job.app = ? AND job.name = ? AND job.run < ? AND job.status = 'queued' AND job.by IS NULL
-                    AND run.kind = 'push'
-                    """, [app, environment.name, run], by: run)
-            }
-            try insertJob(
-                run: run, app: app, position: position, name: environment.name, kind: .deploy, policy: policy,
-                artifact: artifact)
-        }
+    /// A worker begins with a queued job; a deployment gets its row, number and token here.
+    fileprivate func begin(_ job: Job, _ worker: Int64) throws -> Deployment? {
+        try execute(
+            cached: """
+                UPDATE job SET status = 'running', worker = ?, attempt = attempt + 1, reason = NULL, started_at = ?,
+                ended_at = NULL, duration = NULL WHERE id = ?
+                """,
+            arguments: [worker, Timestamp.now, job.id])
+        // It is about to write its log, of whatever length.
+        try execute(cached: "UPDATE run SET log_bytes = 0 WHERE id = ?", arguments: [job.run])
+        try say(.jobStarted, app: job.app, run: job.run, job: job.id, "\(job.name) started")
+        return job.kind == .deploy ? try beginDeployment(job) : nil
     }
 }
 
@@ -253,6 +229,7 @@ extension Ledger {
                     "UPDATE job SET status = 'queued', worker = NULL, attempt = attempt - 1, reason = ? WHERE id = ?",
                 arguments: [reason, job.id])
             try db.say(.jobInterrupted, app: job.app, run: job.run, job: job.id, "\(job.name): \(reason)")
+            try steer(db, job.app, .looked)
         }
     }
 }

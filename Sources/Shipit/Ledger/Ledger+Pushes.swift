@@ -81,8 +81,9 @@ extension Ledger {
                 case .run(let revision, let policy):
                     let id = try db.insertRun(
                         .push, app: update.app, revision, reference: update.reference, by: intake.by, reason: nil)
-                    try db.supersedeOlderPushes(than: id, policy.pipeline)
-                    try db.insertJob(run: id, app: update.app, position: 0, name: "build", kind: .build, policy: policy)
+                    try db.adopt(policy)
+                    let origin = Steering.Origin(kind: .push, revision: revision, by: intake.by)
+                    try steer(db, update.app, .arrived(run: id, origin), orUnder: policy)
                     run = id
                     runs.append(id)
                 case .ignored(let why):

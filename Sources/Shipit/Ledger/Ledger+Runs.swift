@@ -1,3 +1,4 @@
+import ArtifactKit
 import GRDB
 public import GitKit
 
@@ -33,10 +34,15 @@ extension Ledger {
     // MARK: Runs that people start
 
     /// A run without a new commit: builds, or uses the artifact there is.
-    public func start(_ app: String, _ revision: Revision, rebuild: Bool, by: String, policy: Policy) throws -> Int64 {
+    public func start(
+        _ app: String, _ revision: Revision, rebuild: Bool, by: String, policy: Policy, isNext: Bool = false
+    ) throws -> Int64 {
         try write { db in
-            let run = try db.insertRun(.start, app: app, revision, by: by, reason: nil, rebuild: rebuild)
-            try db.insertJob(run: run, app: app, position: 0, name: "build", kind: .build, policy: policy, by: by)
+            let run = try db.insertRun(
+                .start, app: app, revision, by: by, reason: nil, rebuild: rebuild, isNext: isNext)
+            try db.adopt(policy)
+            try steer(
+                db, app, .arrived(run: run, Steering.Origin(kind: .start, revision: revision, by: by)), orUnder: policy)
             return run
         }
     }
@@ -44,32 +50,49 @@ extension Ledger {
     /// A run that deploys an artifact to one environment without a build.
     public func promote(
         _ artifact: Artifact, to environment: String, by: String, reason: String?, policy: Policy,
-        ignoringStopFailures: Bool = false
+        ignoringStopFailures: Bool = false, isEmergency: Bool = false
     ) throws -> Int64 {
         try write { db in
-            let run = try db.insertRun(.promote, app: artifact.app, artifact.revision, by: by, reason: reason)
+            let run = try db.insertRun(
+                .promote, app: artifact.app, artifact.revision, by: by, reason: reason, isEmergency: isEmergency)
+            try db.adopt(policy)
             let position = (policy.pipeline.environments.firstIndex { $0.name == environment } ?? 0) + 1
-            try db.insertJob(
-                run: run, app: artifact.app, position: position, name: environment, kind: .deploy, policy: policy,
-                artifact: artifact.id, by: by, ignoringStopFailures: ignoringStopFailures)
+            let step = Steering.Step(
+                key: Steering.Step.Key(run: run, position: position), kind: .deploy, name: environment,
+                origin: Steering.Origin(kind: .promote, revision: artifact.revision, by: by), artifact: artifact.id,
+                content: artifact.manifest?.description ?? "", by: by, isEmergency: isEmergency)
+            try steer(db, artifact.app, .called(step), orUnder: policy)
+            try db.execute(
+                cached: "UPDATE job SET ignores_stop_failures = ?, why = ? WHERE run = ? AND position = ?",
+                arguments: [ignoringStopFailures, reason, run, position])
             return run
         }
     }
 
     /// A promotion of a run that waits continues it, under today's policy.
-    public func promote(waiting job: Job, by: String, policy: Policy, ignoringStopFailures: Bool = false) throws {
+    public func promote(
+        waiting job: Job, by: String, policy: Policy, reason: String? = nil, ignoringStopFailures: Bool = false,
+        isEmergency: Bool = false
+    ) throws {
         try write { db in
-            try db.keep(policy)
-            try db.execute(
-                cached: """
-                    UPDATE job
-                    SET status = 'queued', waits = NULL, reason = NULL, by = ?, policy = ?, ignores_stop_failures = ?
-                    WHERE id = ? AND status = 'waiting'
-                    """, arguments: [by, policy.digest, ignoringStopFailures, job.id])
-            guard db.changesCount == 1 else {
+            try db.adopt(policy)
+            let status = try Status.fetchOne(
+                db, cached: "SELECT status FROM job WHERE id = ?", arguments: [job.id])
+            guard status == .waiting else {
                 throw ShipitError(.busy, "run \(job.run) does not wait any more", hint: "shipit show \(job.run)")
             }
-            try db.say(.jobQueued, app: job.app, run: job.run, job: job.id, "promoted to \(job.name) by \(by)")
+            let key = Steering.Step.Key(run: job.run, position: job.position)
+            try steer(db, job.app, .promoted(key, by: by, isEmergency: isEmergency), orUnder: policy) {
+                try db.execute(
+                    cached: """
+                        UPDATE job SET by = ?, why = ?, policy = ?, ignores_stop_failures = ?, emergency = ?
+                        WHERE id = ?
+                        """, arguments: [by, reason, policy.digest, ignoringStopFailures, isEmergency, job.id])
+                let how = isEmergency ? "in an EMERGENCY " : ""
+                try db.say(
+                    .jobPromoted, app: job.app, run: job.run, job: job.id,
+                    "promoted to \(job.name) \(how)by \(by)\(reason.map { ": \($0)" } ?? "")")
+            }
         }
     }
 
@@ -80,11 +103,18 @@ extension Ledger {
         try write { db in
             let app = deployment.app
             let run = try db.insertRun(.rollback, app: app, deployment.revision, by: by, reason: reason)
+            try db.adopt(policy)
             let position = (policy.pipeline.environments.firstIndex { $0.name == deployment.environment } ?? 0) + 1
-            try db.insertJob(
-                run: run, app: app, position: position, name: deployment.environment, kind: .deploy, policy: policy,
-                artifact: deployment.artifact, backTo: deployment.id, by: by,
-                ignoringStopFailures: ignoringStopFailures)
+            var step = Steering.Step(
+                key: Steering.Step.Key(run: run, position: position), kind: .deploy, name: deployment.environment,
+                origin: Steering.Origin(kind: .rollback, revision: deployment.revision, by: by),
+                artifact: deployment.artifact, by: by)
+            step.isRollback = true
+            try steer(db, app, .called(step), orUnder: policy)
+            try db.execute(
+                cached: """
+                    UPDATE job SET back_to = ?, ignores_stop_failures = ?, why = ? WHERE run = ? AND position = ?
+                    """, arguments: [deployment.id, ignoringStopFailures, reason, run, position])
             try db.execute(
                 cached: """
                     UPDATE job SET cancelled_by = ? WHERE app = ? AND name = ? AND kind = 'deploy'
@@ -165,14 +195,14 @@ extension Ledger {
 extension Database {
     func insertRun(
         _ kind: Run.Kind, app: String, _ revision: Revision, reference: String? = nil, by: String, reason: String?,
-        rebuild: Bool = false
+        rebuild: Bool = false, isNext: Bool = false, isEmergency: Bool = false
     ) throws -> Int64 {
         try execute(
             cached: """
-                INSERT INTO run (app, kind, revision, reference, by, reason, rebuild, created_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO run (app, kind, revision, reference, by, reason, rebuild, is_next, emergency, created_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
-            arguments: [app, kind, revision.hex, reference, by, reason, rebuild, Timestamp.now])
+            arguments: [app, kind, revision.hex, reference, by, reason, rebuild, isNext, isEmergency, Timestamp.now])
         let id = lastInsertedRowID
         let what = [kind == .push ? reference.map { "push to \($0)" } ?? "push" : kind.rawValue, "by \(by)"]
         try say(.runCreated, app: app, run: id, "run \(id): \(what.joined(separator: " ")), \(revision.abbreviated())")
@@ -188,19 +218,19 @@ extension Database {
     @discardableResult
     func insertJob(
         run: Int64, app: String, position: Int, name: String, kind: Job.Kind, policy: Policy, artifact: Int64? = nil,
-        backTo: Int64? = nil, by: String? = nil, waits: Job.Wait? = nil, reason: String? = nil,
-        ignoringStopFailures: Bool = false
+        by: String? = nil, waits: Job.Wait? = nil, reason: String? = nil, wakesAt: Timestamp? = nil,
+        isEmergency: Bool = false
     ) throws -> Int64 {
         try keep(policy)
         try execute(
             cached: """
-                INSERT INTO job (run, app, position, name, kind, status, waits, reason, policy, artifact, back_to, by,
-                    ignores_stop_failures, created_at)
+                INSERT INTO job (run, app, position, name, kind, status, waits, reason, policy, artifact, by, wakes_at,
+                    emergency, created_at)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 run, app, position, name, kind, waits == nil ? Status.queued : .waiting, waits, reason, policy.digest,
-                artifact, backTo, by, ignoringStopFailures, Timestamp.now,
+                artifact, by, wakesAt, isEmergency, Timestamp.now,
             ])
         let id = lastInsertedRowID
         if waits == nil {
@@ -215,30 +245,21 @@ extension Database {
         try Job.fetchAll(self, cached: "SELECT * FROM job WHERE run = ? ORDER BY position", arguments: [run])
     }
 
-    /// In the mode `superseded` a newer push takes the place of pushes that have not begun.
-    func supersedeOlderPushes(than run: Int64, _ pipeline: Pipeline) throws {
-        guard pipeline.mode == .superseded else { return }
-        try supersede(
-            "job.app = ? AND job.run < ? AND job.status = 'queued' AND job.by IS NULL AND run.kind = 'push'",
-            [pipeline.app, run], by: run)
-    }
-
-    func supersede(_ condition: String, _ arguments: StatementArguments, by run: Int64) throws {
-        let jobs = try Job.fetchAll(
-            self, cached: "SELECT job.* FROM job JOIN run ON run.id = job.run WHERE \(Job.isOpen) AND \(condition)",
-            arguments: arguments)
-        for job in jobs {
-            let reason = "superseded by run \(run)"
-            try execute(
-                cached: "UPDATE job SET status = 'superseded', waits = NULL, reason = ?, ended_at = ? WHERE id = ?",
-                arguments: [reason, Timestamp.now, job.id])
-            // One that was interrupted and waits to be taken up again ends with its job, or its release is kept for ever.
-            try execute(
-                cached: """
-                    UPDATE deployment SET status = 'superseded', reason = ?, ended_at = ?
-                    WHERE job = ? AND status IN ('queued', 'running', 'waiting')
-                    """, arguments: [reason, Timestamp.now, job.id])
-            try say(.jobSuperseded, app: job.app, run: job.run, job: job.id, "\(job.name) \(reason)")
+    func supersede(_ id: Int64, by run: Int64) throws {
+        guard let job = try Job.fetchOne(self, cached: "SELECT * FROM job WHERE id = ?", arguments: [id]) else {
+            return
         }
+        let reason = "superseded by run \(run)"
+        try execute(
+            cached: """
+                UPDATE job SET status = 'superseded', waits = NULL, wakes_at = NULL, reason = ?, ended_at = ? WHERE id = ?
+                """, arguments: [reason, Timestamp.now, id])
+        // One that was interrupted and waits to be taken up again ends with its job, or its release is kept for ever.
+        try execute(
+            cached: """
+                UPDATE deployment SET status = 'superseded', reason = ?, ended_at = ?
+                WHERE job = ? AND status IN ('queued', 'running', 'waiting')
+                """, arguments: [reason, Timestamp.now, id])
+        try say(.jobSuperseded, app: job.app, run: job.run, job: id, "\(job.name) \(reason)")
     }
 }

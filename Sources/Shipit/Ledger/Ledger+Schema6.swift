@@ -4,6 +4,9 @@ extension Ledger {
     /// The table of jobs is made anew, since SQLite cannot change a CHECK ("Making Other Kinds Of Table Schema
     /// Changes"); foreign keys are checked when the migration ends.
     static let schema6 = """
+        -- The digest of the policy that was read last; what happens to the app is judged by it.
+        ALTER TABLE app ADD COLUMN policy TEXT REFERENCES policy(digest);
+
         -- Where it enters the pipeline; null: the first environment.
         ALTER TABLE run ADD COLUMN entry TEXT;
         -- How far whoever started it promotes it; null: no further than pushes go by themselves.
@@ -91,6 +94,8 @@ extension Ledger {
             signed_text TEXT,
             -- Why it does not count any more.
             void TEXT,
+            -- Whether who approved also wrote or pushed it.
+            by_author INTEGER NOT NULL DEFAULT 0,
             -- The deployment that it let through.
             used_by INTEGER REFERENCES deployment(id) ON DELETE SET NULL
         ) STRICT;

@@ -8,6 +8,8 @@ import Glibc
 public final class Ledger: Sendable {
     let database: DatabaseQueue
     public let path: String
+    /// Policies as they were recorded.
+    let policies = PolicyCache()
 
     /// Opens the ledger, makes it if there is none, and brings an older one up to date.
     ///
