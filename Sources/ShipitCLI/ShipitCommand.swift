@@ -36,9 +36,9 @@ public struct ShipitCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Ship",
                 subcommands: [
-                    StartCommand.self, PromoteCommand.self, RollbackCommand.self, RejectCommand.self,
-                    CancelCommand.self,
-                    RetryCommand.self, HoldCommand.self, UnholdCommand.self,
+                    StartCommand.self, PromoteCommand.self, ApproveCommand.self, RejectCommand.self,
+                    RollbackCommand.self, CancelCommand.self, RetryCommand.self, HoldCommand.self,
+                    UnholdCommand.self, PauseCommand.self, ResumeCommand.self,
                 ]),
             CommandGroup(name: "Without an app", subcommands: [DeployLocalCommand.self]),
             CommandGroup(

@@ -272,7 +272,30 @@ import Testing
             "name: s\n    targets: [/a]\n    on_failure: panic",
             #"pipeline.yml:6:17: on_failure wants rollback or stop, found "panic""#
         ),
-        ("name: s\n    targets: [/a]\n    window: night", #"pipeline.yml:6:5: "window" is not supported yet"#),
+        (
+            "name: s\n    targets: [/a]\n    window: night",
+            #"pipeline.yml:6:13: a window wants cron: "* 9-16 * * mon-thu" and zone: Europe/Berlin"#
+        ),
+        (
+            "name: s\n    targets: [/a]\n    window: {cron: \"* 25 * * *\", zone: UTC}",
+            #"pipeline.yml:6:20: the hour has no "25""#
+        ),
+        (
+            "name: s\n    targets: [/a]\n    window: {cron: \"* 9 * * *\", zone: Mars/North}",
+            #"pipeline.yml:6:39: there is no time zone "Mars/North", expected one such as Europe/Berlin or UTC"#
+        ),
+        (
+            "name: s\n    targets: [/a]\n    freeze: {from: 2026-12-20, until: 2026-12-01}",
+            "pipeline.yml:6:39: until lies before from"
+        ),
+        (
+            "name: s\n    targets: [/a]\n    soak: 1h",
+            "pipeline.yml:6:11: soak is the time in the environment before, and there is none before the first"
+        ),
+        (
+            "name: s\n    targets: [/a]\n    approvals: {needed: 2, by: [ann]}",
+            "pipeline.yml:6:32: by names fewer people than the 2 that are needed"
+        ),
     ])
     func `what is wrong with an environment is named with its place`(environment: String, expected: String) {
         let yaml = "app: blog\nrepository: /r.git\nenvironments:\n  - \(environment)\n"

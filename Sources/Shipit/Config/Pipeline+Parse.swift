@@ -18,7 +18,7 @@ extension Pipeline {
             root, of: "pipeline.yml",
             keys: [
                 "app", "repository", "triggers", "mode", "supersede_waiting", "push", "build", "retention",
-                "environments",
+                "migrations", "environments",
             ],
             later: ["notify", "allow", "foreign_options", "secrets"])
         func missing(_ key: String, _ what: String) {
@@ -40,6 +40,7 @@ extension Pipeline {
         }
         if let node = keys["push"], let value = reader.choice(node, of: "push", PushBehaviour.self) { push = value }
         if let node = keys["build"] { build = reader.build(node) }
+        if let node = keys["migrations"] { migrations = reader.texts(node, of: "migrations").map { Glob($0) } }
         if let node = keys["retention"] { retention = reader.retention(node) }
         environments = keys["environments"].map { reader.environments($0) } ?? []
     }

@@ -21,6 +21,8 @@ public struct Pipeline: Hashable, Sendable {
     public var push: PushBehaviour = .wait
     public var build = BuildPolicy()
     public var retention = RetentionPolicy()
+    /// Files whose change is a migration, which going back does not undo.
+    public var migrations: [Glob] = []
     /// In the order in which a revision passes them; never empty.
     public var environments: [EnvironmentPolicy]
 

@@ -203,7 +203,7 @@ final class StopSignal: Sendable {
 }
 
 /// The beginning of what a helper said.
-private final class Collected: Sendable {
+final class Collected: Sendable {
     private let bytes = Mutex<[UInt8]>([])
     private let limit: Int
 

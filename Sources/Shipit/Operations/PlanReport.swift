@@ -1,4 +1,4 @@
-import ArtifactKit
+public import ArtifactKit
 public import GitKit
 
 /// What a promotion would change: commits, authors, files, hook scripts, releases that will go.
@@ -13,8 +13,21 @@ public struct PlanReport: Sendable {
     public let changes: [Change]
     /// Hook scripts of the appspec, and the appspec itself, among the changed files.
     public let changedScripts: [String]
+    /// Changed files that the policy calls migrations.
+    public let migrations: [String]
+    /// Lines of the policy that differ from the one under which the live release was deployed: `- former`, `+ now`.
+    public let policyChanges: [String]
+    /// Bytes of the release in each target; nil when its manifest is not there.
+    public let releaseSize: Int64?
     /// Paths of releases that retention would remove afterwards.
     public let removed: [String]
+    /// Why going back over it is not safe; nil: as far as is known it is.
+    public let hazard: String?
+    /// What an approval is for, one fact a line: the same plan always gives the same text.
+    public let statement: String
+
+    /// The name of the plan.
+    public var digest: Digest { Digest.of(Array(statement.utf8)) }
 
     public init(_ installation: Installation, _ app: App, _ promotion: Promotion) throws {
         self.promotion = promotion
@@ -26,7 +39,54 @@ public struct PlanReport: Sendable {
         lost = try live.map { try repository.commits(from: promotion.revision, to: $0, limit: 1000).commits } ?? []
         changes = try repository.changes(from: live, to: promotion.revision)
         changedScripts = try Self.scripts(repository, promotion.revision, changes)
+        migrations = changes.map { $0.path }.filter { path in app.pipeline.migrations.contains { $0.matches(path) } }
+            .map { visible($0) }
+        policyChanges = try Self.policyChanges(installation, app, promotion)
+        // A manifest that cannot be read is the deployment's to report.
+        let manifest = try? ArtifactStore(installation.home.artifacts(app.name)).manifest(of: promotion.artifact.file)
+        releaseSize = manifest?.totalSize
         removed = try Self.removals(installation, app, promotion)
+        hazard = migrations.isEmpty ? nil : "it changes \(migrations.count) migrations, which going back does not undo"
+        statement = Self.statement(app, promotion, commits, lost, changes)
+    }
+
+    private static func policyChanges(
+        _ installation: Installation, _ app: App, _ promotion: Promotion
+    ) throws -> [String] {
+        guard let live = promotion.live,
+            let job = try installation.ledger.run(live.run)?.jobs.first(where: { $0.id == live.job }),
+            job.policy != app.policy.digest, let former = try installation.ledger.policyText(job.policy)
+        else { return [] }
+        let lines = { (text: String) in text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) }
+        let (old, new) = (lines(former), lines(app.policy.text))
+        // The time of a comparison grows with the product of its sides.
+        guard old.count <= 2000, new.count <= 2000 else { return ["+ too long to compare line by line"] }
+        return new.difference(from: old).map { change in
+            switch change {
+            case .remove(_, let line, _): "- \(visibleLine(line))"
+            case .insert(_, let line, _): "+ \(visibleLine(line))"
+            }
+        }
+    }
+
+    private static func statement(
+        _ app: App, _ promotion: Promotion, _ commits: [Commit], _ lost: [Commit], _ changes: [Change]
+    ) -> String {
+        let artifact = promotion.artifact
+        var lines = [
+            "shipit plan 1", "app: \(app.name)", "environment: \(promotion.environment)",
+            "revision: \(promotion.revision.hex)",
+            "artifact: \(artifact.manifest?.description ?? "unknown")", "policy: \(app.policy.digest)",
+        ]
+        if let run = promotion.waiting?.run { lines.append("run: \(run)") }
+        if let live = promotion.live {
+            lines.append("live: deployment \(live.id), \(live.revision.hex)")
+        } else {
+            lines.append("live: nothing")
+        }
+        lines += commits.map { "commit: \($0.id.hex)" } + lost.map { "lost: \($0.id.hex)" }
+        lines += changes.map { "\($0.kind.rawValue): \(visible($0.path))" }
+        return lines.map { "\($0)\n" }.joined()
     }
 
     public var authors: [String] {

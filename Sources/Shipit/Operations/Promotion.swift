@@ -8,12 +8,14 @@ public struct Promotion: Hashable, Sendable {
     public let waiting: Job?
     /// The deployment that is live there now.
     public let live: Deployment?
+    /// Skips the environment before and whatever else it would wait for, holds and pauses excepted.
+    public var isEmergency = false
 
     public var revision: Revision { artifact.revision }
 
     /// Chooses what to promote, or says why nothing can be. Hold first, then what is live, bad and verified.
     public static func choose(
-        _ installation: Installation, _ app: App, revision: Revision?, to name: String?
+        _ installation: Installation, _ app: App, revision: Revision?, to name: String?, isEmergency: Bool = false
     ) throws -> Promotion {
         let environment = try environment(installation, app, revision, name)
         let ledger = installation.ledger
@@ -36,6 +38,16 @@ public struct Promotion: Hashable, Sendable {
             }
             return Promotion(environment: environment.name, artifact: artifact, waiting: nil, live: state.live)
         }
+        if isEmergency, let revision, try ledger.wasVerified(revision, app: app.name, environment: before.name) == nil {
+            guard let artifact = try ledger.artifacts(app: app.name, revision: revision).first else {
+                throw ShipitError(
+                    .unavailable, "there is no artifact of \(revision.abbreviated())",
+                    hint: "shipit start \(revision.abbreviated()) builds it")
+            }
+            return Promotion(
+                environment: environment.name, artifact: artifact,
+                waiting: try waiting(ledger, app, environment.name, artifact), live: state.live, isEmergency: true)
+        }
         let verified = try verified(ledger, app, revision, before, environment)
         if revision == nil {
             if state.live?.revision == verified.revision, state.live?.artifact == verified.artifact {
@@ -56,10 +68,31 @@ public struct Promotion: Hashable, Sendable {
                 .unavailable, "the artifact of \(verified.revision.abbreviated()) is gone",
                 hint: "shipit start \(verified.revision.abbreviated()) --rebuild makes it again")
         }
-        let waiting = try ledger.openRuns(app: app.name).compactMap(\.jobs.last).last {
-            $0.status == .waiting && $0.waits == .promotion && $0.name == environment.name && $0.artifact == artifact.id
+        let waiting = try waiting(ledger, app, environment.name, artifact)
+        if let waiting, let by = waiting.by, !isEmergency {
+            throw ShipitError(
+                .unavailable, "run \(waiting.run) was promoted by \(by) already and waits: \(waiting.reason ?? "")",
+                hint: "shipit show \(waiting.run)")
         }
-        return Promotion(environment: environment.name, artifact: artifact, waiting: waiting, live: state.live)
+        return Promotion(
+            environment: environment.name, artifact: artifact, waiting: waiting, live: state.live,
+            isEmergency: isEmergency)
+    }
+
+    /// What a waiting job would do if it went on.
+    public static func of(_ waiting: Job, _ installation: Installation) throws -> Promotion {
+        guard let id = waiting.artifact, let artifact = try installation.ledger.artifact(id) else {
+            throw ShipitError(.failure, "the ledger has no artifact for run \(waiting.run)", hint: "shipit fsck")
+        }
+        let live = try installation.ledger.environment(waiting.app, waiting.name).live
+        return Promotion(environment: waiting.name, artifact: artifact, waiting: waiting, live: live)
+    }
+
+    private static func waiting(_ ledger: Ledger, _ app: App, _ name: String, _ artifact: Artifact) throws -> Job? {
+        try ledger.openRuns(app: app.name).compactMap(\.jobs.last).last {
+            $0.status == .waiting && $0.kind == .deploy && $0.name == name && $0.artifact == artifact.id
+                && $0.backTo == nil
+        }
     }
 
     /// Does it: continues the waiting run, or makes a new one. Gives the run's number.
@@ -68,13 +101,13 @@ public struct Promotion: Hashable, Sendable {
     ) throws -> Int64 {
         if let waiting {
             try installation.ledger.promote(
-                waiting: waiting, by: installation.person, policy: app.policy,
-                ignoringStopFailures: ignoringStopFailures)
+                waiting: waiting, by: installation.person, policy: app.policy, reason: reason,
+                ignoringStopFailures: ignoringStopFailures, isEmergency: isEmergency)
             return waiting.run
         }
         return try installation.ledger.promote(
             artifact, to: environment, by: installation.person, reason: reason, policy: app.policy,
-            ignoringStopFailures: ignoringStopFailures)
+            ignoringStopFailures: ignoringStopFailures, isEmergency: isEmergency)
     }
 
     private static func environment(

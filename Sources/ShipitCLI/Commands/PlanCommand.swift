@@ -6,10 +6,19 @@ import Shipit
 struct PlanCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan", abstract: "What a promotion would change; changes nothing.",
-        discussion: "EXAMPLE\n  shipit plan\n  shipit plan 3f2a91c --to production")
+        discussion: """
+            Its digest names the plan: an approval is for exactly this artifact, policy and live revision.
+
+            EXAMPLE
+              shipit plan
+              shipit plan 3f2a91c --to production
+              shipit plan --run 42 --statement >plan    the text that an approval signs
+            """)
 
     @Argument(help: "A commit id (4 digits or more), a branch or a tag.") var revision: String?
     @Option(name: .long, help: "The environment.") var to: String?
+    @Option(name: .customLong("run"), help: "The run that waits.") var number: Int64?
+    @Flag(name: .long, help: "Print the text that an approval signs, and nothing else.") var statement = false
     @OptionGroup var json: JSONOption
     @OptionGroup var options: Options
 
@@ -17,10 +26,23 @@ struct PlanCommand: ParsableCommand {
         let terminal = Terminal()
         let installation = try options.installation()
         let app = try options.chosenApp(installation)
-        let revision = try revision.map { try named($0, installation, app) }
-        let promotion = try Promotion.choose(installation, app, revision: revision, to: to)
-        let plan = try PlanReport(installation, app, promotion)
+        let plan = try PlanReport(installation, app, try promotion(installation, app))
+        if statement { return terminal.answer(String(plan.statement.dropLast())) }
         json.json ? terminal.answer(Self.json(plan)) : Self.show(plan, terminal)
+    }
+
+    private func promotion(_ installation: Installation, _ app: App) throws -> Promotion {
+        guard let run = number else {
+            let revision = try revision.map { try named($0, installation, app) }
+            return try Promotion.choose(installation, app, revision: revision, to: to)
+        }
+        guard revision == nil, to == nil else {
+            throw ShipitError(.usage, "--run names revision and environment already", hint: "shipit plan --run \(run)")
+        }
+        guard let job = try installation.ledger.run(run)?.jobs.last, job.status == .waiting, job.kind == .deploy else {
+            throw ShipitError(.unavailable, "run \(run) does not wait", hint: "shipit status shows what waits")
+        }
+        return try Promotion.of(job, installation)
     }
 
     private static func show(_ plan: PlanReport, _ terminal: Terminal) {
@@ -40,11 +62,18 @@ struct PlanCommand: ParsableCommand {
         if !plan.authors.isEmpty { terminal.answer("  authors: \(plan.authors.joined(separator: ", "))") }
         list("files", plan.changes.map { "\(sign($0.kind)) \(visible($0.path))" }, terminal)
         list("hook scripts that change", plan.changedScripts, terminal)
+        list("migrations", plan.migrations, terminal)
+        list("the policy has changed since", plan.policyChanges, terminal)
         list("releases that will be removed", plan.removed, terminal)
         let artifact = promotion.artifact
+        if let bytes = plan.releaseSize { terminal.answer("  release: \(size(bytes)) in each target") }
+        terminal.answer(
+            "  going back over it: \(plan.hazard.map { terminal.painted("not safe, \($0)", .yellow) } ?? "safe as far as is known")"
+        )
         terminal.answer(
             artifact.digest.map { "  artifact: \(size(artifact.size)), sha256 \($0.description.prefix(12))" }
                 ?? "  artifact: not packed yet")
+        terminal.answer("  plan: \(plan.digest.description.prefix(12))")
         terminal.say("next: shipit promote \(promotion.revision.abbreviated()) --to \(promotion.environment)")
     }
 
@@ -83,7 +112,9 @@ struct PlanCommand: ParsableCommand {
             "files": .array(
                 plan.changes.map { ["path": .string(visible($0.path)), "change": .string($0.kind.rawValue)] }),
             "scripts": .array(plan.changedScripts.map(JSON.string)),
-            "removed": .array(plan.removed.map(JSON.string)),
+            "removed": .array(plan.removed.map(JSON.string)), "migrations": .array(plan.migrations.map(JSON.string)),
+            "policy_changes": .array(plan.policyChanges.map(JSON.string)), "release_size": JSON(plan.releaseSize),
+            "hazard": JSON(plan.hazard), "plan": .string(plan.digest.description),
         ]
     }
 }

@@ -34,6 +34,7 @@ struct StartCommand: AsyncParsableCommand {
 
     @Argument(help: "A commit id (4 digits or more), a branch or a tag.") var revision: String?
     @Flag(name: .long, help: "Build again, and deploy what comes of it.") var rebuild = false
+    @Flag(name: .long, help: "Go before everything of its kind that is queued.") var next = false
     @OptionGroup var following: FollowOption
     @OptionGroup var options: Options
 
@@ -42,7 +43,7 @@ struct StartCommand: AsyncParsableCommand {
         let app = try options.chosenApp(installation)
         let revision = try named(revision ?? app.defaultBranch(), installation, app)
         let run = try installation.ledger.start(
-            app.name, revision, rebuild: rebuild, by: installation.person, policy: app.policy)
+            app.name, revision, rebuild: rebuild, by: installation.person, policy: app.policy, isNext: next)
         try await follow(run, installation, detach: following.detach)
     }
 }
@@ -52,25 +53,34 @@ struct PromoteCommand: AsyncParsableCommand {
         commandName: "promote", abstract: "Bring what was verified to the next environment.",
         discussion: """
             Without a revision: what is live and verified in the environment before. The same bytes go out, and their
-            digest is checked. `shipit plan` shows beforehand what changes.
+            digest is checked. `shipit plan` shows beforehand what changes. Where the policy asks for approvals, a soak or
+            a window, it waits for them. --emergency skips them, and the environment before; only for people whom the
+            policy names.
 
             EXAMPLE
               shipit promote
               shipit promote 3f2a91c --to production
+              shipit promote 3f2a91c --to production --emergency --reason "the shop is down"
             """)
 
     @Argument(help: "A commit id (4 digits or more), a branch or a tag.") var revision: String?
     @Option(name: .long, help: "The environment.") var to: String?
     @Option(name: .long, help: "Why; kept in the history.") var reason: String?
+    @Flag(name: .long, help: "Skip the environment before, and checks that it would wait for; wants a reason.")
+    var emergency = false
     @Flag(name: .customLong("ignore-application-stop-failures"), help: .stopFailures) var ignoresStopFailures = false
     @OptionGroup var following: FollowOption
     @OptionGroup var options: Options
+
+    func validate() throws {
+        guard !emergency || reason?.isEmpty == false else { throw ValidationError("--emergency wants --reason TEXT") }
+    }
 
     func run() async throws {
         let installation = try options.installation()
         let app = try options.chosenApp(installation)
         let revision = try revision.map { try named($0, installation, app) }
-        let promotion = try Promotion.choose(installation, app, revision: revision, to: to)
+        let promotion = try Promotion.choose(installation, app, revision: revision, to: to, isEmergency: emergency)
         let cursor = try installation.ledger.lastEvent()
         let run = try promotion.perform(
             installation, app, reason: reason, ignoringStopFailures: ignoresStopFailures)
@@ -124,7 +134,7 @@ struct RejectCommand: ParsableCommand {
         let installation = try options.installation()
         let app = try options.chosenApp(installation)
         let waiting = try installation.ledger.openRuns(app: app.name).filter {
-            $0.jobs.last?.waits == .promotion && (number == nil || $0.run.id == number)
+            $0.status == .waiting && $0.jobs.last?.kind == .deploy && (number == nil || $0.run.id == number)
         }
         guard let record = waiting.last else {
             let what = number.map { "run \($0) does not wait" } ?? "nothing waits"
@@ -196,6 +206,7 @@ struct RetryCommand: AsyncParsableCommand {
         discussion: "EXAMPLE\n  shipit retry 42")
 
     @Argument(help: ArgumentHelp("The run (default: the last one).", valueName: "run")) var number: Int64?
+    @Flag(name: .long, help: "Go before everything of its kind that is queued.") var next = false
     @OptionGroup var following: FollowOption
     @OptionGroup var options: Options
 
@@ -224,7 +235,7 @@ struct RetryCommand: AsyncParsableCommand {
         }
         let policy = try installation.app(record.run.app).policy
         let cursor = try installation.ledger.lastEvent()
-        try installation.ledger.retry(job, by: installation.person, policy: policy)
+        try installation.ledger.retry(job, by: installation.person, policy: policy, isNext: next)
         try await follow(record.run.id, installation, after: cursor, detach: following.detach)
     }
 }
@@ -259,24 +270,10 @@ struct HoldCommand: ParsableCommand {
 
     private static func time(_ text: String) throws -> Timestamp {
         let now = Timestamp.now
-        var time: Timestamp?
-        if let duration = Duration(text: text) {
-            time = Timestamp(milliseconds: now.milliseconds + Int64(duration.inSeconds * 1000))
-        } else {
-            for format in [
-                "yyyy-MM-dd'T'HH:mm:ssXXXXX", "yyyy-MM-dd'T'HH:mmXXXXX", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd'T'HH:mm",
-                "yyyy-MM-dd HH:mm", "yyyy-MM-dd",
-            ] {
-                let formatter = DateFormatter()
-                formatter.locale = Locale(identifier: "en_US_POSIX")
-                formatter.dateFormat = format
-                if let date = formatter.date(from: text) {
-                    time = Timestamp(milliseconds: Int64(date.timeIntervalSince1970 * 1000))
-                    break
-                }
-            }
+        let duration = Duration(text: text).map {
+            Timestamp(milliseconds: now.milliseconds + Int64($0.inSeconds * 1000))
         }
-        guard let time else {
+        guard let time = duration ?? Timestamp(parsing: text) else {
             throw ShipitError(.usage, "--until \(visibleLine(text)) is no time", hint: "2h, or 2026-12-01T08:00")
         }
         guard time > now else {

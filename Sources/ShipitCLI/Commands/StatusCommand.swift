@@ -17,9 +17,16 @@ struct StatusCommand: ParsableCommand {
         var apps = installation.apps()
         if let name = options.app { apps = ([try installation.app(name)], []) }
         let statuses = try apps.apps.map { try AppStatus(installation, $0) }
+        let pause = try installation.ledger.pause()
         if json.json {
-            terminal.answer(["apps": .array(statuses.map(\.json))])
+            let paused: JSON =
+                pause.map { ["by": .string($0.by), "reason": .string($0.reason), "since": JSON($0.since)] } ?? .null
+            terminal.answer(["apps": .array(statuses.map(\.json)), "paused": paused])
         } else {
+            if let pause {
+                let text = "everything is paused by \(pause.by) since \(pause.since.local)"
+                terminal.answer("\(terminal.painted(text, .yellow)): \(pause.reason); shipit resume")
+            }
             for (index, status) in statuses.enumerated() {
                 if index > 0 { terminal.answer("") }
                 status.show(terminal)
@@ -58,9 +65,15 @@ private struct AppStatus {
 
     private func command(_ record: RunRecord, _ job: Job) -> String {
         let flag = installation.appNames().count > 1 ? " --app \(app.name)" : ""
-        return job.waits == .hold
-            ? "shipit unhold \(job.name)\(flag)"
-            : "shipit promote \(record.run.revision.abbreviated()) --to \(job.name)\(flag)"
+        return switch job.waits {
+        case .hold: "shipit unhold \(job.name)\(flag)"
+        case .pause: "shipit resume"
+        case .approval: "shipit approve \(record.run.id)\(flag)"
+        case .turn: "shipit show \(record.run.id)"
+        case .soak, .window, .freeze:
+            "shipit promote \(record.run.revision.abbreviated()) --to \(job.name)\(flag) --emergency --reason TEXT"
+        case .promotion, nil: "shipit promote \(record.run.revision.abbreviated()) --to \(job.name)\(flag)"
+        }
     }
 
     func show(_ terminal: Terminal) {
@@ -95,7 +108,7 @@ private struct AppStatus {
             terminal.answer(
                 "  run \(record.run.id) \(record.run.revision.abbreviated()): \(job.name) \(terminal.painted(job.status))\(reason)"
             )
-            if job.status == .waiting { terminal.answer("    \(command(record, job))") }
+            if job.status == .waiting, job.waits != .turn { terminal.answer("    \(command(record, job))") }
         }
     }
 

@@ -46,7 +46,9 @@ struct Follower {
     }
 
     /// Nothing more happens by itself: it ended, or it waits for a person.
-    static func isOver(_ record: RunRecord) -> Bool { record.status.isFinal || record.status == .waiting }
+    static func isOver(_ record: RunRecord) -> Bool {
+        record.status.isFinal || record.status == .waiting && record.jobs.last?.waits != .turn
+    }
 
     private func introduce(_ id: Int64) throws {
         guard let record = try installation.ledger.run(id) else { return }

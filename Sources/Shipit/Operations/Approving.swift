@@ -1,0 +1,163 @@
+import ArtifactKit
+import GRDB
+import GitKit
+
+/// One person's yes to a plan that waits for it.
+public struct Approving: Sendable {
+    public let job: Job
+    public let plan: PlanReport
+    public let rules: ApprovalPolicy
+    private let app: App
+    private let installation: Installation
+
+    /// What there is to approve: the named run, or the only one that waits for approvals.
+    public init(_ installation: Installation, _ app: App, run: Int64?) throws {
+        self.installation = installation
+        self.app = app
+        let waiting = try installation.ledger.openRuns(app: app.name).compactMap(\.jobs.last).filter { job in
+            job.status == .waiting && job.kind == .deploy && (run == nil || job.run == run)
+                && app.pipeline.environment(job.name)?.approvals != nil
+        }
+        guard let job = waiting.last, let rules = app.pipeline.environment(job.name)?.approvals else {
+            let what = run.map { "run \($0) waits for no approval" } ?? "nothing waits for an approval"
+            throw ShipitError(.unavailable, what, hint: "shipit status shows what waits")
+        }
+        guard waiting.count == 1 else {
+            let runs = waiting.map { "\($0.run)" }.joined(separator: ", ")
+            throw ShipitError(.usage, "several runs wait for approvals: \(runs)", hint: "shipit approve RUN")
+        }
+        self.job = job
+        self.rules = rules
+        plan = try PlanReport(installation, app, try Promotion.of(job, installation))
+    }
+
+    /// Records the approval; gives what the run waits for now, nil when it goes on.
+    ///
+    /// `seen`: the digest of the plan that the person looked at, of which the beginning is enough.
+    public func give(by person: String, reason: String?, seen: String?, signature: String? = nil) throws -> String? {
+        let digest = plan.digest.description
+        if let seen, seen.utf8.count < 8 || !digest.hasPrefix(seen.lowercased()) {
+            throw ShipitError(
+                .busy, "the plan is \(digest.prefix(12)) by now, not \(visibleLine(seen))",
+                hint: "shipit plan --run \(job.run) shows what changed")
+        }
+        guard rules.by.isEmpty || People(rules.by).contain(person) else {
+            throw ShipitError(
+                .unavailable, "\(person) may not approve for \(job.name)",
+                hint: "the policy names \(rules.by.joined(separator: ", "))")
+        }
+        if rules.signers != nil, signature == nil {
+            throw ShipitError(
+                .unavailable, "approvals for \(job.name) must be signed",
+                hint:
+                    "shipit plan --run \(job.run) --statement >plan; ssh-keygen -Y sign -n \(PlanSignature.namespace) -f KEY plan; shipit approve \(job.run) --signature plan.sig --as \(person)"
+            )
+        }
+        let expiry = Timestamp(milliseconds: Timestamp.now.milliseconds + Int64(rules.expires.inSeconds * 1000))
+        try installation.ledger.approve(
+            job, by: person, isAuthor: isAuthor(person), expires: expiry, reason: reason,
+            plan: digest, artifact: plan.promotion.artifact.manifest?.description ?? "",
+            live: plan.promotion.live?.id, policy: app.policy,
+            signature: signature.map { ($0, plan.statement) })
+        let now = try installation.ledger.run(job.run)?.jobs.last
+        return now?.status == .waiting ? now?.reason : nil
+    }
+
+    /// Who pushed the run, or wrote one of its commits, as far as their names tell.
+    private func isAuthor(_ person: String) throws -> Bool {
+        if let run = try installation.ledger.run(job.run)?.run, PersonName.plain(run.by) == person { return true }
+        return plan.commits.contains { commit in
+            commit.author.name == person || commit.author.email == person
+                || commit.author.email.split(separator: "@").first.map(String.init) == person
+        }
+    }
+}
+
+extension Ledger {
+    /// Records an approval of a waiting job under today's policy, and lets the job go if that was what it waited for.
+    func approve(
+        _ job: Job, by: String, isAuthor: Bool, expires: Timestamp, reason: String?, plan: String, artifact: String,
+        live: Int64?, policy: Policy, signature: (signature: String, text: String)?
+    ) throws {
+        try write { db in
+            try db.adopt(policy)
+            let key = Steering.Step.Key(run: job.run, position: job.position)
+            let status = try Status.fetchOne(db, cached: "SELECT status FROM job WHERE id = ?", arguments: [job.id])
+            guard status == .waiting else {
+                throw ShipitError(.busy, "run \(job.run) does not wait any more", hint: "shipit show \(job.run)")
+            }
+            // A second yes of the same person takes the place of the first.
+            try db.execute(
+                cached: """
+                    UPDATE approval SET void = 'said again' WHERE job = ? AND by = ? AND void IS NULL AND used_by IS NULL
+                    """, arguments: [job.id, by])
+            try db.execute(
+                cached: """
+                    INSERT INTO approval (job, by, by_author, at, expires_at, reason, plan, artifact, policy, live,
+                    signature, signed_text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    job.id, by, isAuthor, Timestamp.now, expires, reason, plan, artifact, policy.digest, live,
+                    signature?.signature, signature?.text,
+                ])
+            let approval = Steering.Approval(
+                id: db.lastInsertedRowID, by: by, isAuthor: isAuthor, expiresAt: expires, content: artifact,
+                policy: policy.digest, live: live)
+            try steer(db, job.app, .approved(key, approval), orUnder: policy) {
+                try db.execute(cached: "UPDATE job SET policy = ? WHERE id = ?", arguments: [policy.digest, job.id])
+                let why = reason.map { ": \($0)" } ?? ""
+                try db.say(
+                    .approvalGiven, app: job.app, run: job.run, job: job.id,
+                    "\(job.name) approved by \(by), plan \(plan.prefix(12))\(why)")
+            }
+        }
+    }
+
+    /// The approvals of a job, oldest first, also those that are void or used.
+    public func approvals(of job: Int64) throws -> [ApprovalRecord] {
+        try read { db in
+            try Row.fetchAll(db, cached: "SELECT * FROM approval WHERE job = ? ORDER BY id", arguments: [job]).map {
+                ApprovalRecord(
+                    by: $0["by"], at: $0["at"], expiresAt: $0["expires_at"], reason: $0["reason"], plan: $0["plan"],
+                    void: $0["void"], usedBy: $0["used_by"], signature: $0["signature"], signedText: $0["signed_text"])
+            }
+        }
+    }
+
+    /// All approvals that carry a signature, for those who verify them.
+    public func signedApprovals() throws -> [(app: String, environment: String, run: Int64, approval: ApprovalRecord)] {
+        try read { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT job.app AS app, job.name AS name, job.run AS run, approval.* FROM approval
+                    JOIN job ON job.id = approval.job WHERE approval.signature IS NOT NULL ORDER BY approval.id
+                    """
+            ).map {
+                (
+                    $0["app"], $0["name"], $0["run"],
+                    ApprovalRecord(
+                        by: $0["by"], at: $0["at"], expiresAt: $0["expires_at"], reason: $0["reason"],
+                        plan: $0["plan"], void: $0["void"], usedBy: $0["used_by"], signature: $0["signature"],
+                        signedText: $0["signed_text"])
+                )
+            }
+        }
+    }
+}
+
+/// An approval as it was recorded.
+public struct ApprovalRecord: Hashable, Sendable {
+    public let by: String
+    public let at: Timestamp
+    public let expiresAt: Timestamp
+    public let reason: String?
+    /// The digest of the plan that it was for.
+    public let plan: String
+    /// Why it does not count any more.
+    public let void: String?
+    /// The deployment that it let through.
+    public let usedBy: Int64?
+    public let signature: String?
+    public let signedText: String?
+}
