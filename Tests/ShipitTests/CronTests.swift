@@ -38,7 +38,9 @@ import Testing
         #expect(try CronExpression("* * 31 feb *", zone: "UTC").opening(after: .now) == nil)
     }
 
-    @Test(arguments: ["", "* * * *", "60 * * * *", "* 5-3 * * *", "* * * * foo", "*/0 * * * *", "1,,2 * * * *", "-1 * * * *"])
+    @Test(arguments: [
+        "", "* * * *", "60 * * * *", "* 5-3 * * *", "* * * * foo", "*/0 * * * *", "1,,2 * * * *", "-1 * * * *",
+    ])
     func `what is no expression is refused`(cron: String) {
         #expect(throws: CronExpression.Fault.self) { try CronExpression(cron, zone: "UTC") }
     }

@@ -129,7 +129,7 @@ import Testing
     @Test(arguments: [
         (
             "colour: red",
-            #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, triggers, mode, supersede_waiting, push, build, retention, environments"#
+            #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, triggers, mode, supersede_waiting, push, build, retention, migrations, environments"#
         ),
         ("notify: []", #"pipeline.yml:6:1: "notify" is not supported yet"#),
         ("allow: {promote: [ann]}", #"pipeline.yml:6:1: "allow" is not supported yet"#),

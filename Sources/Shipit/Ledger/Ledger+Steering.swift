@@ -167,7 +167,7 @@ extension Database {
             content: row["content"] ?? "", by: job.by, isRollback: job.backTo != nil, isEmergency: job.isEmergency)
         step.isInterrupted = (row["deployment_status"] as String?) == "queued"
         step.retries = job.retries
-        if job.kind == .deploy, job.status == .waiting {
+        if job.kind == .deploy, job.status == .waiting || job.status == .queued {
             step.approvals = try Row.fetchAll(
                 self, cached: "SELECT * FROM approval WHERE job = ? AND void IS NULL AND used_by IS NULL ORDER BY id",
                 arguments: [job.id]

@@ -24,11 +24,11 @@ extension Steering {
             let text = "the policy has no environment \(step.name) any more; shipit cancel \(step.key.run)"
             return found + [Obstacle(wait: .promotion, text: text)]
         }
-        if step.by == nil, let obstacle = promotion(of: step, to: rules, place, at: now) { found.append(obstacle) }
         if step.by == nil, let older = older(than: step) {
             let text = "for run \(older.key.run), which is before it"
             found.append(Obstacle(wait: .turn, text: text))
         }
+        if step.by == nil, let obstacle = promotion(of: step, to: rules, place, at: now) { found.append(obstacle) }
         if let needed = rules.approvals, let obstacle = approval(of: step, needed, at: now) { found.append(obstacle) }
         if let soak = rules.soak, let before = pipeline.before(rules.name),
             let obstacle = self.soak(of: step, soak, before.name, at: now)

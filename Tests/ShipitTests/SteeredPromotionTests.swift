@@ -4,7 +4,7 @@ import Testing
 @testable import Shipit
 
 /// Promotion with everything that can stand in its way, by the commands that people type.
-@Suite struct SteeringTests {
+@Suite struct SteeredPromotionTests {
     private func environments(_ conditions: String) -> String {
         """
         environments:
@@ -32,7 +32,9 @@ import Testing
         let world = try await World(
             environments: environments("promotion: automatic\n    approvals: 2"))
         let pushed = try await world.ship()
-        #expect(pushed.result.stderr.contains("waits: production, for 2 approvals; shipit plan --run 1, then shipit approve 1"))
+        #expect(
+            pushed.result.stderr.contains(
+                "waits: production, for 2 approvals; shipit plan --run 1, then shipit approve 1"))
         let plan = try digest(try world.must(await world.shipit("plan", "--run", "1")))
         let wrong = await world.shipit("approve", "--plan", "0123456789")
         #expect(wrong.status == 75 && wrong.stderr.contains("the plan is \(plan) by now, not 0123456789"))
@@ -68,11 +70,14 @@ import Testing
     }
 
     @Test(.enabled(if: getuid() == 0))
-    func `an author never approves alone where the policy says so, and others than those it names not at all`() async throws {
+    func `an author never approves alone where the policy says so, and others than those it names not at all`()
+        async throws
+    {
         let (ann, ben, cyd) = (Self.others[0], Self.others[1], Self.others[2])
         let world = try await World(
             environments: environments(
-                "promotion: automatic\n    approvals: {needed: 1, never_author_alone: yes, by: [\(ann.name), \(ben.name)]}"))
+                "promotion: automatic\n    approvals: {needed: 1, never_author_alone: yes, by: [\(ann.name), \(ben.name)]}"
+            ))
         try await world.git("config", "user.email", "\(ann.name)@example.org")
         _ = try await world.ship(["index.html": "two\n"])
         let stranger = await world.shipit("approve", environment: cyd.sudo)
@@ -84,7 +89,9 @@ import Testing
         #expect(world.read("\(world.production)/current/index.html") == "two\n")
     }
 
-    @Test func `signed approvals count when the key is one of the allowed signers, and for this plan only`() async throws {
+    @Test func `signed approvals count when the key is one of the allowed signers, and for this plan only`()
+        async throws
+    {
         let world = try await World(environments: environments("promotion: automatic"))
         try await world.git(in: world.path, "--version")
         for name in ["ann", "eve"] {
@@ -107,7 +114,10 @@ import Testing
             try world.write(text, to: "\(world.path)/plan")
             unlink("\(world.path)/plan.sig")
             let signed = await world.run(
-                ["/usr/bin/ssh-keygen", "-q", "-Y", "sign", "-n", "shipit", "-f", "\(world.path)/\(key)", "\(world.path)/plan"],
+                [
+                    "/usr/bin/ssh-keygen", "-q", "-Y", "sign", "-n", "shipit", "-f", "\(world.path)/\(key)",
+                    "\(world.path)/plan",
+                ],
                 in: world.path)
             try #require(signed.status == 0, "\(signed.stderr)")
         }
@@ -132,7 +142,9 @@ import Testing
             environments: environments("window: {cron: \"* * * \(month) *\", zone: UTC}"))
         _ = try await world.ship()
         let promoted = try world.must(await world.shipit("promote"))
-        #expect(promoted.stderr.contains("waits: production, for the window of production, which opens 20"), "\(promoted.stderr)")
+        #expect(
+            promoted.stderr.contains("waits: production, for the window of production, which opens 20"),
+            "\(promoted.stderr)")
         let again = await world.shipit("promote")
         #expect(again.status == 69 && again.stderr.contains("was promoted by"), "\(again.stderr)")
         let status = await world.shipit("status").stdout
