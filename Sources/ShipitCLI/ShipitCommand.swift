@@ -39,6 +39,7 @@ public struct ShipitCommand: AsyncParsableCommand {
                     StartCommand.self, PromoteCommand.self, ApproveCommand.self, RejectCommand.self,
                     RollbackCommand.self, CancelCommand.self, RetryCommand.self, HoldCommand.self,
                     UnholdCommand.self, PauseCommand.self, ResumeCommand.self,
+                    MarkCommand.self,
                 ]),
             CommandGroup(name: "Without an app", subcommands: [DeployLocalCommand.self]),
             CommandGroup(

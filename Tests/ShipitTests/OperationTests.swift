@@ -50,7 +50,8 @@ import Testing
         try await world.settled()
     }
 
-    @Test func `a rollback cancels the deployment that runs there`() async throws {
+    @Test func `a rollback while a deployment runs stops that one, marks it bad and leaves what is live`() async throws
+    {
         let world = try await World()
         try await world.ship(world.hooks())
         try await world.ship(["index.html": "two\n"])
@@ -59,10 +60,22 @@ import Testing
         ])
         await world.push("-o", "detach", "main")
         try await eventually("the script runs") { world.exists("\(world.path)/begun") }
-        let rollback = await world.shipit("rollback", "staging")
+        let two = try await world.git("rev-parse", "--short=7", "HEAD~1"),
+            three = try await world.git("rev-parse", "HEAD")
+        let rollback = await world.shipit("rollback", "staging", "--reason", "prices")
         #expect(rollback.status == 0, "\(rollback.stderr)")
-        #expect(world.current() == "one\n")
+        #expect(
+            rollback.stderr.hasPrefix(
+                "staging: run 3 is deploying \(three.prefix(7)); it is stopped and marked bad, and staging stays at \(two)\n"
+            ))
+        #expect(rollback.stderr.hasSuffix("staging stays at \(two); shipit rollback staging again goes further back\n"))
+        #expect(world.current() == "two\n")
         #expect(try await world.status(of: 3) == "cancelled")
+        let rows = try await world.revisions("staging")
+        #expect(rows.first?["bad"] as? Bool == true && rows.first?["bad_reason"] as? String == "prices", "\(rows)")
+        #expect(await world.shipit("status").stdout.contains("no automatic promotion"))
+        #expect(await world.shipit("rollback", "staging").status == 0)
+        #expect(world.current() == "one\n")
         try await world.settled()
     }
 

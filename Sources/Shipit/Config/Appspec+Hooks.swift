@@ -1,7 +1,7 @@
 extension YAMLReader {
     func hooks(_ node: Node, _ customEvents: Set<String>?) -> [LifecycleEvent: [Appspec.Script]] {
         var hooks: [LifecycleEvent: [Appspec.Script]] = [:]
-        let names = (LifecycleEvent.ofDeployment + LifecycleEvent.ofTraffic).map(\.rawValue)
+        let names = (LifecycleEvent.ofDeployment + LifecycleEvent.ofShipit + LifecycleEvent.ofTraffic).map(\.rawValue)
         for (key, name, value) in pairs(node, of: "hooks") ?? [] {
             let event = LifecycleEvent(rawValue: name)
             if LifecycleEvent.ofAgent.contains(event) {

@@ -56,6 +56,16 @@ public struct Appspec: Hashable, Sendable, Codable {
         }
     }
 
+    /// What only shipit does with it.
+    func additions(file: String) -> [Diagnostic] {
+        LifecycleEvent.ofShipit.filter { hooks[$0] != nil }.map {
+            Diagnostic(
+                .warning, file: file,
+                "\($0.rawValue) is shipit's own event: it runs when a person rolls back from here",
+                onAWS: "the deployment fails in Install, after the old files were removed")
+        }
+    }
+
     /// With this machine's names for users and groups.
     func naming(_ accounts: [String: String]) -> Appspec {
         guard !accounts.isEmpty else { return self }
@@ -97,7 +107,7 @@ public struct Appspec: Hashable, Sendable, Codable {
             return
         }
         guard !reader.isForOtherPlatform(root) else { return }
-        let events = (LifecycleEvent.ofDeployment + LifecycleEvent.ofTraffic).map {
+        let events = (LifecycleEvent.ofDeployment + LifecycleEvent.ofShipit + LifecycleEvent.ofTraffic).map {
             ($0.rawValue, "it belongs below hooks, indented")
         }
         let ofBuilds = ["phases", "artifacts", "env", "cache"].map { ($0, "it belongs into a buildspec") }

@@ -9,6 +9,8 @@ public struct LifecycleEvent: RawRepresentable, Hashable, Sendable, Codable, Cod
     public static let afterInstall = Self(rawValue: "AfterInstall")
     public static let applicationStart = Self(rawValue: "ApplicationStart")
     public static let validateService = Self(rawValue: "ValidateService")
+    /// shipit's own: of the live release, before a person's rollback touches anything.
+    public static let rollback = Self(rawValue: "Rollback")
 
     static let beforeBlockTraffic = Self(rawValue: "BeforeBlockTraffic")
     static let afterBlockTraffic = Self(rawValue: "AfterBlockTraffic")
@@ -21,6 +23,9 @@ public struct LifecycleEvent: RawRepresentable, Hashable, Sendable, Codable, Cod
     public static let ofDeployment: [Self] = [
         .applicationStop, .beforeInstall, .afterInstall, .applicationStart, .validateService,
     ]
+
+    /// Those that AWS does not know.
+    static let ofShipit: [Self] = [.rollback]
 
     /// Those that run behind a load balancer only.
     static let ofTraffic: [Self] = [.beforeBlockTraffic, .afterBlockTraffic, .beforeAllowTraffic, .afterAllowTraffic]

@@ -37,13 +37,18 @@ struct Deployer: Sendable {
         }
         defer { withExtendedLifetime(locks) {} }
         do {
-            for stage in stages { try await bringLive(stage, cancellation) }
+            for stage in stages { try await leave(behind: stage, cancellation) }
+            var checks: [DeploymentNotes.Check] = []
+            for stage in stages { checks = try await bringLive(stage, cancellation) }
             try await complete()
             // Lost to a power cut before the ledger knows: then it is put back and done again.
             for stage in stages {
-                let began = try stage.target.result(of: plan.deployment) ?? result(stage, .began)
-                try stage.target.write(began.with(.succeeded), sync: plan.kind == .reactivate || stage.install != nil)
+                var done = try stage.target.result(of: plan.deployment) ?? result(stage, .began)
+                done.irreversible = stage.hooks.marks?.irreversible ?? done.irreversible
+                done.checks = checks
+                try stage.target.write(done.with(.succeeded), sync: plan.kind == .reactivate || stage.install != nil)
                 try stage.target.pruneResults()
+                stage.hooks.marks?.remove()
             }
             try Failpoint.deployResultWritten.reach()
         } catch {
@@ -53,7 +58,7 @@ struct Deployer: Sendable {
     }
 
     /// What was there before is of no use any more; what cannot be removed is removed by the next deployment.
-    private func commit(_ install: InPlaceInstall?) {
+    func commit(_ install: InPlaceInstall?) {
         do {
             try install?.commit()
         } catch {
@@ -85,12 +90,14 @@ struct Deployer: Sendable {
 
     /// Leaves a target as it is, because policy says so; false when nothing had been touched.
     private func leave(_ stage: Stage) throws -> Bool {
-        guard let began = try stage.target.result(of: plan.deployment),
+        guard var began = try stage.target.result(of: plan.deployment),
             try began.hasBegun || stage.target.live() == plan.release
         else { return false }
         try stage.release.view?.takeStubs(.retain)
         commit(stage.install)
+        began.irreversible = stage.hooks.marks?.irreversible ?? began.irreversible
         try stage.target.write(began.with(.left))
+        stage.hooks.marks?.remove()
         return true
     }
 
@@ -118,7 +125,8 @@ struct Deployer: Sendable {
 
     /// `path` is what the policy calls it.
     private func prepare(_ target: Target, _ path: String) async throws -> Stage {
-        let hooks = HookRunner(plan: plan, target: path, log: log, announce: announce)
+        var hooks = HookRunner(plan: plan, target: path, log: log, announce: announce)
+        hooks.marks = try Marks(in: target.own, of: plan.deployment)
         let install = inPlace(target, path)
         try install?.settle()
         do {
@@ -129,6 +137,7 @@ struct Deployer: Sendable {
             try hooks.check(
                 release, plan.installs ? LifecycleEvent.ofDeployment : [.applicationStart, .validateService])
             let previous = try previous(target, hooks)
+            if let previous, runsRollbackHook { try hooks.check(previous, [.rollback]) }
             try install?.check(
                 release,
                 isCertain: !hooks.hasScripts(.beforeInstall, of: release)
@@ -144,7 +153,7 @@ struct Deployer: Sendable {
         }
     }
 
-    private func inPlace(_ target: Target, _ path: String) -> InPlaceInstall? {
+    func inPlace(_ target: Target, _ path: String) -> InPlaceInstall? {
         let log = log
         return plan.layout == .inPlace
             ? InPlaceInstall(target: target, place: path, plan: plan, say: { log.say($0) }) : nil
@@ -167,6 +176,24 @@ struct Deployer: Sendable {
     }
 
     // MARK: Switching
+
+    private var runsRollbackHook: Bool { plan.kind == .reactivate && !plan.skipsRollbackHook }
+
+    /// The live release undoes what the older one could not live with, while nothing is touched yet.
+    private func leave(behind stage: Stage, _ cancellation: Cancellation) async throws {
+        // A rollback that was interrupted after its switch has done that already.
+        guard let previous = stage.previous, runsRollbackHook, previous.name != plan.release else { return }
+        do {
+            try await stage.hooks.run(.rollback, of: previous, cancellation)
+        } catch {
+            var failure = failure(error)
+            guard failure.cause != .cancelled else { throw failure }
+            let name = "\(plan.owner.environment) --app \(plan.owner.app)"
+            failure.message +=
+                "; nothing was touched; shipit rollback \(name) --to \(plan.revision.abbreviated()) --skip-rollback-hook goes back without it"
+            throw failure
+        }
+    }
 
     /// A script of the live release must not keep every other from taking its place (AWS reference 1.14, Q3).
     private func stop(
@@ -216,7 +243,7 @@ struct Deployer: Sendable {
     }
 
     /// Held until nothing of the deployment can be left in them.
-    private func lockStubs(_ views: [View], _ cancellation: Cancellation?) async throws -> StubLocks? {
+    func lockStubs(_ views: [View], _ cancellation: Cancellation?) async throws -> StubLocks? {
         guard !views.isEmpty else { return nil }
         return try await StubLocks(
             Set(views.flatMap(\.destinations)), in: Home(plan.owner.home).stubs, cancellation
@@ -226,7 +253,8 @@ struct Deployer: Sendable {
         }
     }
 
-    private func bringLive(_ stage: Stage, _ cancellation: Cancellation) async throws {
+    /// Gives what it passed.
+    private func bringLive(_ stage: Stage, _ cancellation: Cancellation) async throws -> [DeploymentNotes.Check] {
         let (target, hooks, release) = (stage.target, stage.hooks, stage.release)
         var journal = result(stage, .began)
         func journalled(_ change: (inout TargetResult) -> Void) throws {
@@ -263,18 +291,25 @@ struct Deployer: Sendable {
         try Failpoint.deployAfterSwitch.reach()
         try await hooks.run(.applicationStart, of: release, cancellation) { try journalled { $0.startBegan = true } }
         try Failpoint.deployStarted.reach()
-        try await hooks.run(.validateService, of: release, cancellation)
+        var checks: [DeploymentNotes.Check] = []
+        if try await hooks.run(.validateService, of: release, cancellation) { checks.append(.validateService) }
         try await checkHealth(stage, cancellation)
+        if plan.health != nil { checks.append(.health) }
         try cancellation.check()
         try Failpoint.deployValidated.reach()
+        return checks
     }
 
     private func result(_ stage: Stage, _ state: TargetResult.State) -> TargetResult {
         // An interrupted rollback may have left `current` at its own goal; where it came from the ledger knows.
         let live = stage.previous?.name
         let from = plan.kind == .reactivate ? plan.previousRelease ?? live : live
-        return TargetResult(
+        var result = TargetResult(
             deployment: plan.deployment, token: plan.token, state: state, from: from, to: plan.release)
+        // What an earlier attempt did to the world is not undone by a new one.
+        // A result that cannot be read tells nothing, and is written anew.
+        result.irreversible = (try? stage.target.result(of: plan.deployment))?.irreversible
+        return result
     }
 
     func failure(_ error: any Error) -> DeploymentFailure {
@@ -286,104 +321,13 @@ struct Deployer: Sendable {
         }
     }
 
-    // MARK: Putting back
-
-    /// What a worker that died left of this attempt: adopted when every target says that it succeeded, else put back.
-    ///
-    /// Can itself be interrupted and run again. Returns whether the deployment had succeeded.
-    func recover() async throws -> Bool {
-        let targets = try plan.targets.filter { FileSystem.exists(plan.store(of: $0)) }
-            .map { (target: try Target($0, for: plan), path: $0) }
-        let results = try targets.compactMap { try $0.target.result(of: plan.deployment) }
-            .filter { $0.token == plan.token }
-        try Failpoint.recoveryBegan.reach()
-        if results.count == plan.targets.count, results.allSatisfy({ $0.state == .succeeded }) {
-            for (target, path) in targets { commit(inPlace(target, path)) }
-            return true
-        }
-        ProcessSweep.end(marked: plan.mark)
-        ProcessSweep.end(marked: plan.backMark)
-        let views = try targets.compactMap { target, _ in
-            try target.hasRelease(plan.release) ? try stillReadable(plan.release, in: target).view : nil
-        }
-        let locks = try await lockStubs(views, nil)
-        defer { withExtendedLifetime(locks) {} }
-        for (target, path) in targets.reversed() { try await putBack(target, path) }
-        return false
-    }
-
-    /// Makes what was live in a target live again, as far as this attempt touched it, and takes its release away.
-    private func putBack(_ target: Target, _ path: String) async throws {
-        try Failpoint.putBackBegan.reach()
-        let install = inPlace(target, path)
-        guard let began = try journal(of: target), began.state == .began || began.state == .succeeded else {
-            ProcessSweep.end(marked: plan.mark)
-            try install?.settle()
-            if plan.kind == .install, try target.live() != plan.release { try? target.removeRelease(plan.release) }
-            return
-        }
-        var hooks = HookRunner(plan: plan, target: path, log: log, announce: announce)
-        hooks.isPuttingBack = true
-        if began.startBegan {
-            do {
-                try await hooks.run(.applicationStop, of: try release(began.to, in: target))
-            } catch {
-                log.say("the failed release could not be stopped by its own script: \(error)")
-            }
-        }
-        ProcessSweep.end(marked: plan.mark)
-        // What a script left where the release was to be seen goes with the release.
-        if plan.kind == .install, began.installBegan ?? false, try target.hasRelease(began.to) {
-            try stillReadable(began.to, in: target).view?.takeStubs(.retain)
-        }
-        let former = try began.from.map { try stillReadable($0, in: target) }
-        let wasInstalled = try await install?.putBack(to: former) ?? false
-        let wasSwitched = try target.live() != began.from
-        // A locked ledger must not keep the old release from coming back.
-        if let from = began.from { try? announce("putting back \(from)") }
-        if wasSwitched {
-            try target.switchCurrent(to: began.from)
-            log.say("\(target.path)/current is back at \(began.from ?? "nothing")")
-        }
-        try Failpoint.putBackSwitched.reach()
-        if let former, wasSwitched || began.stopBegan || began.startBegan || install != nil && began.hasBegun {
-            if wasInstalled { try await hooks.run(.afterInstall, of: former) }
-            try await hooks.run(.applicationStart, of: former)
-        }
-        try target.write(began.with(.putBack))
-        // The failed release is of no use to anybody; a leftover is removed by the next deployment or by gc.
-        if plan.kind == .install { try? target.removeRelease(plan.release) }
-    }
-
-    /// What this attempt wrote; where that is lost or of an earlier attempt, what the live release tells.
-    private func journal(of target: Target) throws -> TargetResult? {
-        if let result = try target.result(of: plan.deployment), result.token == plan.token { return result }
-        guard plan.kind == .install, try target.live() == plan.release else { return nil }
-        var result = TargetResult(
-            deployment: plan.deployment, token: plan.token, state: .began, from: plan.previousRelease, to: plan.release)
-        result.stopBegan = true
-        result.startBegan = true
-        return result
-    }
-
-    /// What cannot be read of it must not keep it from being live again.
-    private func stillReadable(_ name: String, in target: Target) throws -> HookRunner.Release {
-        do {
-            return try release(name, in: target)
-        } catch {
-            log.say("warning: the scripts of \(name) are left out: \(error)")
-            return release(name, try target.bundle(of: name), Appspec(), in: target)
-        }
-    }
-
-    private func release(_ name: String, in target: Target) throws -> HookRunner.Release {
+    func release(_ name: String, in target: Target) throws -> HookRunner.Release {
         let bundle = try target.bundle(of: name)
         let appspec = try ReleaseFolder.appspec(in: bundle) { log.say($0) }
         return release(name, bundle, appspec.naming(plan.accounts), in: target)
     }
 
-    private func release(_ name: String, _ bundle: String, _ appspec: Appspec, in target: Target) -> HookRunner.Release
-    {
+    func release(_ name: String, _ bundle: String, _ appspec: Appspec, in target: Target) -> HookRunner.Release {
         let path = target.path(of: name)
         let view = plan.layout == .releases && plan.hasView ? View(appspec, release: path) : nil
         return HookRunner.Release(name: name, path: path, bundle: bundle, appspec: appspec, view: view)

@@ -50,6 +50,8 @@ public struct DeploymentPlan: Hashable, Sendable, Codable {
     public var accounts: [String: String] = [:]
     /// A failing ApplicationStop of what is live stops nothing.
     public var ignoresStopFailures = false
+    /// A rollback leaves out the Rollback event of what is live.
+    public var skipsRollbackHook = false
     /// Hook scripts see a release's files where its appspec has them.
     public var hasView = true
     /// Folders of this machine that nothing may cover: targets, repositories and shipit's home.
@@ -111,6 +113,10 @@ struct TargetResult: Hashable, Sendable, Codable {
     var startBegan = false
     /// BeforeInstall of the new release or the installation has begun: things outside of the target may have changed.
     var installBegan: Bool?
+    /// Why nobody can go back over it, as its hook scripts said.
+    var irreversible: String?
+    /// What it passed before it was called a success.
+    var checks: [DeploymentNotes.Check]?
 
     /// Whether anything of it can have been noticed.
     var hasBegun: Bool { stopBegan || startBegan || installBegan ?? false }

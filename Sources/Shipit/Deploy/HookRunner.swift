@@ -12,6 +12,8 @@ struct HookRunner: Sendable {
 
     /// Scripts that put things back are no part of the attempt that they clear away.
     var isPuttingBack = false
+    /// Where scripts mark the deployment; nil when nobody asks.
+    var marks: Marks?
 
     /// The owner of the target, as whom scripts run that name nobody; nil for ourselves.
     var owner: User? {
@@ -157,6 +159,8 @@ struct HookRunner: Sendable {
         environment["LOGNAME"] = account?.name ?? ""
         environment.merge(plan.variables) { $1 }
         environment.merge(variables(call.event, release)) { $1 }
+        environment["PATH"] = Marks.findingShipit(environment["PATH"] ?? Command.path)
+        if let marks { environment[Marks.variable] = try marks.open(for: call.user) }
         if !call.isServer { try makeExecutable(call.name, in: release.bundle) }
         let (program, arguments) = try Self.interpreter(call.path, call.name)
         let mark = "\(isPuttingBack ? plan.backMark : plan.mark).\(call.event.rawValue).\(call.number)"
@@ -194,7 +198,7 @@ struct HookRunner: Sendable {
 
     /// AWS's variables and ours (AWS reference 1.8).
     private func variables(_ event: LifecycleEvent, _ release: Release) -> [String: String] {
-        [
+        var variables = [
             "APPLICATION_NAME": plan.owner.app,
             "DEPLOYMENT_ID": "d-\(padded(Int(plan.deployment), 9))",
             "DEPLOYMENT_GROUP_NAME": plan.owner.environment,
@@ -211,6 +215,11 @@ struct HookRunner: Sendable {
             "SHIPIT_RUN": "\(plan.run)",
             "SHIPIT_ATTEMPT": "\(plan.attempt)",
         ]
+        if event == .rollback {
+            variables["SHIPIT_ROLLBACK_TO"] = plan.revision.hex
+            variables["SHIPIT_ROLLBACK_TO_DIR"] = "\(plan.store(of: target))/releases/\(plan.release)"
+        }
+        return variables
     }
 
     /// A script without an interpreter line runs under /bin/sh, as the AWS agent's do.

@@ -205,7 +205,9 @@ final class Target {
     // MARK: Results
 
     /// Nil when there is none, or when a power cut left one that cannot be read.
-    func result(of deployment: Int64) throws -> TargetResult? {
+    func result(of deployment: Int64) throws -> TargetResult? { try Self.result(of: deployment, in: own) }
+
+    static func result(of deployment: Int64, in own: Directory) throws -> TargetResult? {
         let name = Array("results/\(deployment).json".utf8)
         guard try own.metadata(name) != nil else { return nil }
         let bytes = Data(try own.readFile(name, limit: 64 << 10))

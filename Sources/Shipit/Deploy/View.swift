@@ -14,7 +14,8 @@ struct View: Hashable, Sendable {
 
     /// Nil when there are no scripts, or nothing has another place than the release itself.
     init?(_ appspec: Appspec, release: String) {
-        guard LifecycleEvent.ofDeployment.contains(where: { appspec.hooks[$0] != nil }) else { return nil }
+        let events = LifecycleEvent.ofDeployment + LifecycleEvent.ofShipit
+        guard events.contains(where: { appspec.hooks[$0] != nil }) else { return nil }
         let all = Set(appspec.files.map(\.destination)).subtracting([""]).map { "/\($0)" }
         destinations = all.filter { path in !all.contains { path.hasPrefix("\($0)/") } }.sorted()
         guard !destinations.isEmpty else { return nil }

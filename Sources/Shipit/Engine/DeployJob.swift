@@ -50,7 +50,8 @@ struct DeployJob: Sendable {
     func record(_ failure: DeploymentFailure?, duration: Duration) throws {
         if let failure { return try recordFailure(failure, duration: duration) }
         try Failpoint.deployBeforeFinish.reach()
-        try installation.ledger.finishDeployment(job, deployment, duration: duration, policy: policy)
+        try installation.ledger.finishDeployment(
+            job, deployment, duration: duration, policy: policy, notes: notes())
         log.say(
             "\(deployment.environment) is live at \(deployment.revision.abbreviated()), release \(deployment.release ?? 0)"
         )
@@ -67,6 +68,10 @@ struct DeployJob: Sendable {
         } else {
             reason += "; nothing is live in \(job.name)"
         }
+        let notes = notes()
+        if let irreversible = notes.irreversible {
+            reason += "; CAREFUL: it had marked itself irreversible: \(irreversible)"
+        }
         let status: Status =
             switch failure.cause {
             case .failed: .failed
@@ -74,7 +79,14 @@ struct DeployJob: Sendable {
             case .cancelled: .cancelled
             }
         let ending = Ending(status, reason, duration: duration)
-        try installation.ledger.endDeployment(job, deployment, as: ending, isLive: failure.isLeftAsItIs && isOnDisk)
+        try installation.ledger.endDeployment(
+            job, deployment, as: ending, isLive: failure.isLeftAsItIs && isOnDisk, notes: notes)
+    }
+
+    /// What the targets tell of it.
+    func notes() -> DeploymentNotes {
+        guard let environment = policy.pipeline.environment(job.name) else { return DeploymentNotes() }
+        return DeploymentNotes(of: deployment.id, in: installation.home.stores(run.app, environment))
     }
 
     /// Whether a target's `current` names this deployment's release, whatever else went wrong.
@@ -106,7 +118,8 @@ struct DeployJob: Sendable {
             file = EnvironmentFile()
         }
         var hooks: [LifecycleEvent: String] = [:]
-        for event in LifecycleEvent.ofDeployment where FileSystem.exists(home.hook(run.app, event)) {
+        for event in LifecycleEvent.ofDeployment + LifecycleEvent.ofShipit
+        where FileSystem.exists(home.hook(run.app, event)) {
             hooks[event] = home.hook(run.app, event)
         }
         let previous = try deployment.previous.flatMap { try installation.ledger.deployment($0) }
@@ -126,6 +139,7 @@ struct DeployJob: Sendable {
             layout: environment.layout, fileExistsBehavior: environment.fileExistsBehavior,
             accounts: environment.accounts,
             ignoresStopFailures: environment.ignoresStopFailures || job.ignoresStopFailures,
+            skipsRollbackHook: job.skipsRollbackHook,
             hasView: environment.hasView,
             reserved: installation.reserved)
     }

@@ -59,8 +59,10 @@ struct Recovery: Sendable {
         }
         if hadSucceeded {
             log.say("the deployment had succeeded before the worker died")
-            try ledger.finishDeployment(job, deployment, duration: .zero, policy: policy)
+            try ledger.finishDeployment(job, deployment, duration: .zero, policy: policy, notes: deploy.notes())
         } else {
+            // It may never come to an end of its own.
+            if let reason = deploy.notes().irreversible { try ledger.mark(deployment, irreversible: reason) }
             try ledger.takeUpAgain(job, because: "the worker died")
         }
     }

@@ -22,6 +22,8 @@ public struct Event: Hashable, Sendable, Codable {
         case holdPlaced = "hold.placed"
         case holdLifted = "hold.lifted"
         case artifactDiffers = "artifact.differs"
+        case deploymentMarked = "deployment.marked"
+        case releaseRepaired = "release.repaired"
     }
 
     public let id: Int64

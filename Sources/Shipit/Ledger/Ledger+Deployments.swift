@@ -3,7 +3,10 @@ public import GitKit
 
 extension Ledger {
     /// The deployment ended well: the environment's state, the next job and the events in one transaction.
-    public func finishDeployment(_ job: Job, _ deployment: Deployment, duration: Duration, policy: Policy) throws {
+    public func finishDeployment(
+        _ job: Job, _ deployment: Deployment, duration: Duration, policy: Policy,
+        notes: DeploymentNotes = DeploymentNotes()
+    ) throws {
         try write { db in
             let what = deployment.kind == .rollback ? "is back at" : "is live at"
             let words = "\(job.name) \(what) \(deployment.revision.abbreviated()) after \(duration.spoken)"
@@ -19,6 +22,7 @@ extension Ledger {
             let happening = Happening.deployed(key, deployment: deployment.id, from: former.flatMap { ObjectID($0) })
             try steer(db, job.app, happening, orUnder: policy) {
                 try db.end(job, Ending(.succeeded, duration: duration), saying: words)
+                try db.keep(notes, of: deployment)
                 try db.execute(
                     cached: """
                         UPDATE environment SET previous = CASE WHEN live IS ?1 THEN previous ELSE live END, live = ?1
@@ -29,9 +33,14 @@ extension Ledger {
     }
 
     /// The deployment did not succeed; `isLive` when its release is live all the same, since nothing put it back.
-    func endDeployment(_ job: Job, _ deployment: Deployment, as ending: Ending, isLive: Bool) throws {
+    func endDeployment(
+        _ job: Job, _ deployment: Deployment, as ending: Ending, isLive: Bool,
+        notes: DeploymentNotes = DeploymentNotes()
+    ) throws {
         try write { db in
-            guard try end(db, job, ending), isLive else { return }
+            guard try end(db, job, ending) else { return }
+            try db.keep(notes, of: deployment)
+            guard isLive else { return }
             try db.execute(
                 cached: """
                     UPDATE environment SET previous = CASE WHEN live IS ?1 THEN previous ELSE live END, live = ?1
@@ -313,5 +322,13 @@ extension Database {
                 hold_until = NULL WHERE app = ? AND name = ?
                 """, arguments: [app, name])
         try say(.holdLifted, app: app, "the hold on \(name) was lifted by \(by)")
+    }
+
+    func markBad(_ revision: Revision, _ app: String, _ environment: String, by: String, reason: String?) throws {
+        try execute(
+            cached: """
+                INSERT OR REPLACE INTO bad_revision (app, environment, revision, by, at, reason)
+                VALUES (?, ?, ?, ?, ?, ?)
+                """, arguments: [app, environment, revision.hex, by, Timestamp.now, reason])
     }
 }

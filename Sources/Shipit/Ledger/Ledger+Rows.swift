@@ -60,6 +60,7 @@ extension Job: FetchableRecord {
         artifact = row["artifact"]
         backTo = row["back_to"]
         ignoresStopFailures = row["ignores_stop_failures"]
+        skipsRollbackHook = row["skips_rollback_hook"]
         isEmergency = row["emergency"]
         by = row["by"]
         why = row["why"]
@@ -89,6 +90,7 @@ extension Deployment: FetchableRecord {
         by = row["by"]
         token = row["token"]
         irreversible = row["irreversible"]
+        checks = DeploymentNotes.checks(row["checks"])
         isEmergency = row["emergency"]
         createdAt = row["created_at"]
         endedAt = row["ended_at"]

@@ -222,10 +222,7 @@ extension Database {
                 arguments: [id])
             try sayOf(key, app, .jobQueued) { "\($0) is tried again by itself, \(count) of \(most)" }
         case .markBad(let environment, let revision):
-            try execute(
-                cached:
-                    "INSERT OR REPLACE INTO bad_revision (app, environment, revision, by, at) VALUES (?, ?, ?, ?, ?)",
-                arguments: [app, environment, revision.hex, try asker(happening), Timestamp.now])
+            try markBad(revision, app, environment, by: try asker(happening), reason: try why(happening))
         case .unmarkBad(let environment, let revision):
             try execute(
                 cached: "DELETE FROM bad_revision WHERE app = ? AND environment = ? AND revision = ?",
@@ -269,6 +266,14 @@ extension Database {
                 "SELECT by FROM deployment JOIN (SELECT id AS key FROM job WHERE run = ? AND position = ?) ON job = key",
             arguments: [key.run, key.position])
         return by ?? ""
+    }
+}
+
+extension Database {
+    /// The reason of the run that ended.
+    private func why(_ happening: Happening) throws -> String? {
+        guard case .deployed(let key, _, _) = happening else { return nil }
+        return try String.fetchOne(self, cached: "SELECT reason FROM run WHERE id = ?", arguments: [key.run])
     }
 }
 

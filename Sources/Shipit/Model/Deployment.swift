@@ -30,6 +30,8 @@ public struct Deployment: Hashable, Sendable, Codable {
     /// Why nobody can go back over it, in the words of who marked it.
     public let irreversible: String?
     public let isEmergency: Bool
+    /// What it passed before it was called a success; empty when that is not known.
+    public internal(set) var checks: [DeploymentNotes.Check] = []
 }
 
 /// What a build made of a revision: a manifest, and the tarball of it.

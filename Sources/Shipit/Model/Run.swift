@@ -65,6 +65,8 @@ public struct Job: Hashable, Sendable, Codable {
     public let backTo: Int64?
     /// A person wants it to go on when what is live cannot be stopped by its own script.
     public let ignoresStopFailures: Bool
+    /// A person wants a rollback to leave out the Rollback event of what is live.
+    public internal(set) var skipsRollbackHook = false
     /// A named person lets it skip what else it would wait for.
     public let isEmergency: Bool
     /// Who asked for this step; nil when the pipeline did.

@@ -5,19 +5,20 @@ public struct Rollback: Hashable, Sendable {
     public let environment: String
     public let from: Deployment
     public let to: Deployment
+    /// Deployments that it goes back over though they are marked irreversible, oldest first.
+    public let crossed: [Deployment]
 
     /// The last release that was verified live before the present one, is not marked bad and is still there.
+    ///
+    /// `crossing`: also over what is marked irreversible.
     public static func choose(
-        _ installation: Installation, _ app: App, _ name: String?, to revision: Revision?
+        _ installation: Installation, _ app: App, _ name: String?, to revision: Revision?, crossing: Bool = false
     ) throws -> Rollback {
         let environment = try name.map(app.environment) ?? defaultEnvironment(installation, app)
         let ledger = installation.ledger
         let state = try ledger.environment(app.name, environment.name)
-        if let hold = state.hold, hold.kind == .hold {
-            throw ShipitError(
-                .busy, "\(environment.name) is held by \(hold.by) since \(hold.since.local): \(hold.reason)",
-                hint: "shipit unhold \(environment.name) lifts the hold")
-        }
+        try checkHold(state)
+        if revision == nil { try checkOthers(installation, app, environment) }
         guard let live = state.live else {
             throw ShipitError(
                 .unavailable, "nothing to roll back: nothing is live in \(environment.name)", hint: "shipit status")
@@ -40,21 +41,31 @@ public struct Rollback: Hashable, Sendable {
                 gone.append(deployment)
                 continue
             }
-            return Rollback(environment: environment.name, from: live, to: deployment)
+            let lines = try lines(installation, app, environment.name, backTo: deployment)
+            if let line = lines.last, !crossing { throw refusal(line, deployment) }
+            return Rollback(environment: environment.name, from: live, to: deployment, crossed: lines)
         }
         throw nothing(environment, live, revision, gone)
     }
 
     /// Makes the run; gives its number.
     public func perform(
-        _ installation: Installation, _ app: App, reason: String?, ignoringStopFailures: Bool = false
+        _ installation: Installation, _ app: App, reason: String?, ignoringStopFailures: Bool = false,
+        skippingRollbackHook: Bool = false
     ) throws -> Int64 {
         try installation.ledger.rollBack(
             to: to, by: installation.person, reason: reason, policy: app.policy,
-            ignoringStopFailures: ignoringStopFailures)
+            ignoringStopFailures: ignoringStopFailures, skippingRollbackHook: skippingRollbackHook)
     }
 
-    private static func defaultEnvironment(_ installation: Installation, _ app: App) throws -> EnvironmentPolicy {
+    static func checkHold(_ state: EnvironmentState) throws {
+        guard let hold = state.hold, hold.kind == .hold else { return }
+        throw ShipitError(
+            .busy, "\(state.name) is held by \(hold.by) since \(hold.since.local): \(hold.reason)",
+            hint: "shipit unhold \(state.name) lifts the hold")
+    }
+
+    static func defaultEnvironment(_ installation: Installation, _ app: App) throws -> EnvironmentPolicy {
         let environments = app.pipeline.environments
         return try environments.last { try installation.ledger.environment(app.name, $0.name).live != nil }
             ?? environments[environments.count - 1]

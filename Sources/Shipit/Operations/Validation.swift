@@ -75,7 +75,9 @@ public struct Validation: Hashable, Sendable {
         switch kind {
         case .pipeline: judge(file) { () throws(Diagnostics) in try Pipeline.parse(bytes, file: file) }
         case .buildspec: judge(file) { () throws(Diagnostics) in try Buildspec.parse(bytes, file: file) }
-        case .appspec: judge(file) { () throws(Diagnostics) in try Appspec.parse(bytes, file: file) }
+        case .appspec:
+            let appspec = judge(file) { () throws(Diagnostics) in try Appspec.parse(bytes, file: file) }
+            diagnostics += appspec?.additions(file: file) ?? []
         }
     }
 
@@ -122,7 +124,7 @@ public struct Validation: Hashable, Sendable {
         if let name = try findAppspec(appspec, in: tree) {
             let bytes = try tree.read(name, limit: YAMLReader.sizeLimit + 1)
             if let appspec = judge(name, { () throws(Diagnostics) in try Appspec.parse(bytes, file: name) }) {
-                diagnostics += appspec.remarks(file: name)
+                diagnostics += appspec.remarks(file: name) + appspec.additions(file: name)
                 let places = AppspecPlaces(bytes)
                 var review = AppspecReview(appspec, name, places, tree, isBuilt: isBuilt, isOnDisk: isOnDisk)
                 diagnostics += try review.run()

@@ -102,15 +102,14 @@ struct RevisionsCommand: ParsableCommand {
     private struct Marks {
         var live: [String: Deployment] = [:]
         var previous: [String: Deployment] = [:]
-        var bad: [String: Set<Revision>] = [:]
+        var bad: [String: [Revision: BadMark]] = [:]
 
         init(_ installation: Installation, _ app: App) throws {
             for environment in app.pipeline.environments {
                 let state = try installation.ledger.environment(app.name, environment.name)
                 live[environment.name] = state.live
                 previous[environment.name] = state.previous
-                bad[environment.name] = try installation.ledger.badRevisions(
-                    app: app.name, environment: environment.name)
+                bad[environment.name] = try installation.ledger.badMarks(app: app.name, environment: environment.name)
             }
         }
     }
@@ -119,7 +118,7 @@ struct RevisionsCommand: ParsableCommand {
         let deployment: Deployment
         let isLive: Bool
         let isPrevious: Bool
-        let isBad: Bool
+        let bad: BadMark?
         let commit: Commit?
 
         init(_ deployment: Deployment, _ marks: Marks, _ commit: Commit?) {
@@ -127,7 +126,7 @@ struct RevisionsCommand: ParsableCommand {
             self.commit = commit
             isLive = marks.live[deployment.environment]?.id == deployment.id
             isPrevious = marks.previous[deployment.environment]?.id == deployment.id
-            isBad = marks.bad[deployment.environment]?.contains(deployment.revision) ?? false
+            bad = marks.bad[deployment.environment]?[deployment.revision]
         }
 
         func add(to table: inout Table, _ terminal: Terminal) {
@@ -135,7 +134,9 @@ struct RevisionsCommand: ParsableCommand {
             if deployment.kind == .rollback { outcome += " rollback" }
             if isLive { outcome += terminal.painted(" (live)", .bold) }
             if isPrevious { outcome += " (previous)" }
-            if isBad { outcome += terminal.painted(" (bad)", .red) }
+            if bad != nil { outcome += terminal.painted(" (bad)", .red) }
+            if deployment.irreversible != nil { outcome += terminal.painted(" (irreversible)", .yellow) }
+            if deployment.isEmergency { outcome += terminal.painted(" EMERGENCY", .red) }
             table.add(
                 deployment.createdAt.local, deployment.environment, deployment.release.map { "\($0)" } ?? "-",
                 deployment.revision.abbreviated(), outcome, deployment.by, "\(deployment.run)",
@@ -153,7 +154,9 @@ struct RevisionsCommand: ParsableCommand {
                 "by": .string(deployment.by), "at": JSON(deployment.endedAt ?? deployment.createdAt),
                 "duration": JSON(deployment.duration), "outcome": .string(deployment.status.rawValue),
                 "reason": JSON(deployment.reason), "live": .bool(isLive), "previous": .bool(isPrevious),
-                "bad": .bool(isBad),
+                "bad": .bool(bad != nil), "bad_reason": JSON(bad?.reason),
+                "irreversible": JSON(deployment.irreversible),
+                "emergency": .bool(deployment.isEmergency),
             ]
         }
     }

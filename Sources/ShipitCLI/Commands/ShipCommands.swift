@@ -88,39 +88,6 @@ struct PromoteCommand: AsyncParsableCommand {
     }
 }
 
-struct RollbackCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "rollback", abstract: "Back to the last release that was verified live.",
-        discussion: """
-            Nothing is built or fetched: the earlier release is still there (in place its files are installed again). The
-            one that was live is marked bad, and automatic promotions wait until a person promotes or lifts the hold.
-
-            EXAMPLE
-              shipit rollback
-              shipit rollback production --to 3f2a91c
-            """)
-
-    @Argument(help: "The environment (default: the last one).") var environment: String?
-    @Option(name: .long, help: "The revision to go back to.") var to: String?
-    @Option(name: .long, help: "Why; kept in the history.") var reason: String?
-    @Flag(name: .customLong("ignore-application-stop-failures"), help: .stopFailures) var ignoresStopFailures = false
-    @OptionGroup var following: FollowOption
-    @OptionGroup var options: Options
-
-    func run() async throws {
-        let installation = try options.installation()
-        let app = try options.chosenApp(installation)
-        let revision = try to.map { try named($0, installation, app) }
-        let rollback = try Rollback.choose(installation, app, environment, to: revision)
-        Terminal().say(
-            "\(rollback.environment): from \(rollback.from.revision.abbreviated()) back to \(rollback.to.revision.abbreviated())"
-        )
-        let run = try rollback.perform(
-            installation, app, reason: reason, ignoringStopFailures: ignoresStopFailures)
-        try await follow(run, installation, detach: following.detach)
-    }
-}
-
 struct RejectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reject", abstract: "Say no to a waiting promotion.",
