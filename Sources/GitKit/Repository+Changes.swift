@@ -5,9 +5,32 @@ extension Repository {
     public func changes(
         from: ObjectID?, to: ObjectID, limits: TreeLimits = TreeLimits()
     ) throws -> [Change] {
+        var changes: [Change] = []
+        try eachChange(from: from, to: to, limits) { change in
+            changes.append(change)
+            return true
+        }
+        return changes
+    }
+
+    /// Whether something that differs is as wanted; reads no further than the first.
+    public func hasChange(
+        from: ObjectID?, to: ObjectID, limits: TreeLimits = TreeLimits(), where isWanted: (Change) -> Bool
+    ) throws -> Bool {
+        var found = false
+        try eachChange(from: from, to: to, limits) { change in
+            found = isWanted(change)
+            return !found
+        }
+        return found
+    }
+
+    /// Ends early when `goesOn` says no.
+    private func eachChange(
+        from: ObjectID?, to: ObjectID, _ limits: TreeLimits, _ goesOn: (Change) throws -> Bool
+    ) throws {
         let operation = "compare \(from?.abbreviated() ?? "nothing") and \(to.abbreviated())"
         var budget = TreeBudget(limits, operation: operation)
-        var changes: [Change] = []
         var levels: [Pair] = []
 
         func enter(_ old: ObjectID?, _ new: ObjectID?, path: [UInt8]) throws {
@@ -20,7 +43,7 @@ extension Repository {
 
         let oldTree = try from.map { try treeID(of: $0, operation) }
         let newTree = try treeID(of: to, operation)
-        guard oldTree != newTree else { return [] }
+        guard oldTree != newTree else { return }
         try enter(oldTree, newTree, path: [])
         while let pair = levels.last {
             guard let (old, new) = try pair.next() else {
@@ -34,13 +57,12 @@ extension Repository {
             if (new ?? old)?.kind == .directory {
                 try enter(old?.id, new?.id, path: path)
             } else {
-                changes.append(
-                    Change(
-                        path: path, kind: old == nil ? .added : new == nil ? .removed : .modified,
-                        oldKind: old?.kind, newKind: new?.kind, oldID: old?.id, newID: new?.id))
+                let change = Change(
+                    path: path, kind: old == nil ? .added : new == nil ? .removed : .modified,
+                    oldKind: old?.kind, newKind: new?.kind, oldID: old?.id, newID: new?.id)
+                guard try goesOn(change) else { return }
             }
         }
-        return changes
     }
 
     /// Two trees read side by side, like the teeth of a zip.
