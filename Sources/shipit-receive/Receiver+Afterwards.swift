@@ -35,7 +35,10 @@ extension Receiver {
             Terminal.say("queued; the worker of user \(home.ownerName) takes it from here")
             return nil
         }
-        guard let program = arguments.program, !HookEnvironment.options.contains(Array("detach".utf8)) else {
+        // Beside detach there may be an option that nobody knows or may use: then the pusher has to hear of it.
+        let leaves =
+            !HookEnvironment.options.isEmpty && HookEnvironment.options.allSatisfy { $0 == Array("detach".utf8) }
+        guard let program = arguments.program, !leaves else {
             Terminal.say("queued")
             return nil
         }

@@ -54,6 +54,7 @@ import Testing
                 repository: /srv/git/blog.git
                 triggers:
                   - branches: {include: [main, "release/*"], exclude: ["release/old*"]}
+                    paths: ["src/**"]
                 mode: superseded
                 build:
                   buildspec: ci/buildspec.yml
@@ -77,7 +78,7 @@ import Testing
             "absent stage Production, action Approve: CustomData: look at staging",
             "absent stage Production, action Notify: Invoke by Lambda: FunctionName: tell",
             "absent stage Production, action Deploy: loadBalancerInfo: targetGroupInfoList: name: web",
-            "absent triggers: filePaths: includes: src/**",
+            "kept triggers: paths: [\"src/**\"]",
             "by-hand stage Staging, action Deploy: the group staging is not among the files; on_failure: rollback is the default here",
         ] {
             #expect(lines.contains(line), "\(line) in \(lines)")

@@ -9,7 +9,7 @@ import Testing
         #expect(pipeline.app == "blog")
         #expect(pipeline.mode == .superseded)
         #expect(pipeline.push == .wait)
-        #expect(pipeline.triggers == [Trigger(include: [Glob("main")])])
+        #expect(pipeline.triggers == [Trigger(.branches, Trigger.Filter([Glob("main")]))])
         #expect(pipeline.build == BuildPolicy())
         #expect(pipeline.build.timeout == .seconds(3600))
         #expect(pipeline.retention.artifacts == RetentionLimits(count: 10))
@@ -120,7 +120,7 @@ import Testing
                 #"pipeline.yml:11:15: a target wants an absolute path without . and .., found "srv/staging""#,
                 #"pipeline.yml:12:11: keep wants a number from 0 to 1000, found "many""#,
                 #"pipeline.yml:13:5: the environment "staging" stands twice"#,
-                #"pipeline.yml:15:16: promotion wants manual or automatic, found "auto""#,
+                #"pipeline.yml:15:16: promotion wants manual or automatic or none, found "auto""#,
                 #"pipeline.yml:16:13: health wants either url: or command:"#,
             ])
     }
@@ -129,15 +129,57 @@ import Testing
     @Test(arguments: [
         (
             "colour: red",
-            #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, triggers, mode, supersede_waiting, push, build, retention, migrations, environments"#
+            #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, triggers, mode, supersede_waiting, push, foreign_options, allow, build, retention, migrations, environments"#
         ),
         ("notify: []", #"pipeline.yml:6:1: "notify" is not supported yet"#),
-        ("allow: {promote: [ann]}", #"pipeline.yml:6:1: "allow" is not supported yet"#),
         ("triggers: []", "pipeline.yml:6:11: triggers wants at least one entry such as - branches: [main]"),
         ("triggers: main", #"pipeline.yml:6:11: triggers wants a list, found "main""#),
-        ("triggers: [{tags: [v*]}]", #"pipeline.yml:6:13: "tags" is not supported yet"#),
-        ("triggers: [{paths: [src]}]", #"pipeline.yml:6:13: "paths" is not supported yet"#),
-        ("triggers: [{to: staging}]", #"pipeline.yml:6:13: "to" is not supported yet"#),
+        (
+            "triggers: [{paths: [src]}]",
+            "pipeline.yml:6:12: a trigger wants branches: or tags:, a list of names or globs"
+        ),
+        (
+            "triggers: [{branches: [a], tags: [b]}]",
+            "pipeline.yml:6:34: a trigger wants branches: or tags:, expected two entries for both"
+        ),
+        (
+            "triggers: [{tags: [v*], paths: [src]}]",
+            "pipeline.yml:6:32: paths is for branches: a tag names a commit, and changes no files by itself"
+        ),
+        (
+            "triggers: [{tags: [v*], to: stagin}]",
+            #"pipeline.yml:6:29: there is no environment "stagin", did you mean "staging"?"#
+        ),
+        (
+            "triggers: [{branches: ['rel[ease']}]",
+            #"pipeline.yml:6:24: the pattern "rel[ease" has a [ without its ]; \[ stands for itself"#
+        ),
+        (
+            "triggers: [{branches: ['{a,{b,c}}']}]",
+            #"pipeline.yml:6:24: the pattern "{a,{b,c}}" has braces in braces, which do not nest"#
+        ),
+        (
+            "triggers: [{branches: [\(String(repeating: "a", count: 256))]}]",
+            #"pipeline.yml:6:24: the pattern "\#(String(repeating: "a", count: 40))" has 256 bytes, at most 255 are allowed"#
+        ),
+        ("foreign_options: ci.*", #"pipeline.yml:6:18: foreign_options wants a list, found "ci.*""#),
+        (
+            "allow: {promot: [ann]}",
+            #"pipeline.yml:6:9: unknown key "promot" in allow, did you mean "promote"?"#
+        ),
+        ("allow: {promote: ann}", #"pipeline.yml:6:18: promote wants a list, found "ann""#),
+        (
+            "allow: {promote: {stagin: [ann]}}",
+            #"pipeline.yml:6:19: there is no environment "stagin", did you mean "staging"?"#
+        ),
+        (
+            "allow: {start: {staging: [ann]}}",
+            "pipeline.yml:6:16: start wants a list of people, which holds for the whole app"
+        ),
+        (
+            "allow: {hold: ['@']}",
+            "pipeline.yml:6:16: @ wants the name of a group of this machine, such as @deployers"
+        ),
         ("triggers: [{branches: []}]", "pipeline.yml:6:23: branches wants at least one name or glob"),
         (
             "triggers: [{branches: {only: [a]}}]",

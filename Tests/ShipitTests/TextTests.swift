@@ -49,16 +49,6 @@ import Testing
         #expect(Glob(pattern).matches(name) == isMatch)
     }
 
-    @Test func `a trigger with exclude alone means everything else`() {
-        let trigger = Trigger(include: [], exclude: [Glob("tmp/*")])
-        #expect(trigger.matches(branch: Array("main".utf8)))
-        #expect(!trigger.matches(branch: Array("tmp/x".utf8)))
-        let both = Trigger(include: [Glob("rel/*")], exclude: [Glob("rel/old")])
-        #expect(both.matches(branch: Array("rel/new".utf8)))
-        #expect(!both.matches(branch: Array("rel/old".utf8)))
-        #expect(!both.matches(branch: Array("main".utf8)))
-    }
-
     @Test func `ten thousand random patterns never trap, and match what a plain search matches`() {
         var random = SystemRandomNumberGenerator()
         let alphabet = Array("ab/*?*".utf8), letters = Array("ab/".utf8)

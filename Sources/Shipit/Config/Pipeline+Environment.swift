@@ -1,6 +1,8 @@
 /// One environment of a policy.
 extension YAMLReader {
-    func environment(_ node: Node, isFirst: Bool) -> (EnvironmentPolicy, [(path: String, node: Node)]) {
+    func environment(
+        _ node: Node, isFirst: Bool, enteredBy triggers: Set<String>
+    ) -> (EnvironmentPolicy, [(path: String, node: Node)]) {
         let keys = mapping(
             node, of: "an environment",
             keys: [
@@ -28,6 +30,8 @@ extension YAMLReader {
                 error(node, "the first environment takes every push, expected promotion on a later environment only")
             }
         }
+        // What a trigger leads to is no step on the way of the others, unless it says so.
+        if keys["promotion"] == nil, !isFirst, triggers.contains(environment.name) { environment.promotion = .none }
         if let node = keys["layout"], let word = choice(node, of: "layout", EnvironmentPolicy.Layout.self) {
             environment.layout = word
         }

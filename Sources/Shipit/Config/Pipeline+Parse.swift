@@ -17,10 +17,10 @@ extension Pipeline {
         let keys = reader.mapping(
             root, of: "pipeline.yml",
             keys: [
-                "app", "repository", "triggers", "mode", "supersede_waiting", "push", "build", "retention",
-                "migrations", "environments",
+                "app", "repository", "triggers", "mode", "supersede_waiting", "push", "foreign_options", "allow", "build",
+                "retention", "migrations", "environments",
             ],
-            later: ["notify", "allow", "foreign_options", "secrets"])
+            later: ["notify", "secrets"])
         func missing(_ key: String, _ what: String) {
             if keys[key] == nil { reader.error(root, "\"\(key)\" is missing, expected \(what)") }
         }
@@ -32,7 +32,8 @@ extension Pipeline {
         // refs/shipit/keep/ is where pushed tips are kept from git gc.
         if app == "keep" { reader.error(keys["app"], "\"keep\" is a name of shipit's own, expected another name") }
         repository = keys["repository"].flatMap { reader.absolutePath($0, of: "repository") } ?? ""
-        triggers = keys["triggers"].map { reader.triggers($0) } ?? [Trigger(include: [Glob("main")])]
+        let entries = keys["triggers"].map { reader.triggers($0) }
+        triggers = entries?.triggers ?? [Trigger(.branches, Trigger.Filter([Glob("main")]))]
         if let node = keys["mode"], let value = reader.choice(node, of: "mode", Mode.self) { mode = value }
         if let node = keys["supersede_waiting"], let isOn = reader.flag(node, of: "supersede_waiting") {
             supersedesWaiting = isOn
@@ -42,7 +43,11 @@ extension Pipeline {
         if let node = keys["build"] { build = reader.build(node) }
         if let node = keys["migrations"] { migrations = reader.texts(node, of: "migrations").map { Glob($0) } }
         if let node = keys["retention"] { retention = reader.retention(node) }
-        environments = keys["environments"].map { reader.environments($0) } ?? []
+        if let node = keys["foreign_options"] { foreignOptions = reader.globs(node, of: "foreign_options") }
+        let entered = entries?.targets ?? []
+        environments = keys["environments"].map { reader.environments($0, enteredBy: Set(entered.map(\.name))) } ?? []
+        for (name, node) in entered { reader.checkEnvironment(name, node, among: environments) }
+        if let node = keys["allow"] { allow = reader.allowance(node, environments) }
     }
 }
 
@@ -76,30 +81,6 @@ extension YAMLReader {
         return path
     }
 
-    fileprivate func triggers(_ node: Node) -> [Trigger] {
-        let entries = list(node, of: "triggers")
-        if entries.isEmpty { error(node, "triggers wants at least one entry such as - branches: [main]") }
-        return entries.compactMap { entry in
-            let keys = mapping(entry, of: "a trigger", keys: ["branches"], later: ["tags", "paths", "to"])
-            guard let branches = keys["branches"] else {
-                if keys.isEmpty { error(entry, "a trigger wants branches: a list of names or globs") }
-                return nil
-            }
-            guard case .mapping = branches else {
-                let names = globs(branches, of: "branches")
-                if names.isEmpty { error(branches, "branches wants at least one name or glob") }
-                return Trigger(include: names)
-            }
-            let parts = mapping(branches, of: "branches", keys: ["include", "exclude"])
-            if parts.isEmpty { error(branches, "branches wants a list, or include: and exclude:") }
-            return Trigger(
-                include: parts["include"].map { globs($0, of: "include") } ?? [],
-                exclude: parts["exclude"].map { globs($0, of: "exclude") } ?? [])
-        }
-    }
-
-    private func globs(_ node: Node, of what: String) -> [Glob] { texts(node, of: what).map { Glob($0) } }
-
     fileprivate func build(_ node: Node) -> BuildPolicy {
         var build = BuildPolicy()
         let keys = mapping(
@@ -132,13 +113,23 @@ extension YAMLReader {
         return build
     }
 
-    fileprivate func environments(_ node: Node) -> [EnvironmentPolicy] {
+    /// What names an environment must name one that there is.
+    func checkEnvironment(_ name: String, _ node: Node, among environments: [EnvironmentPolicy]) {
+        let names = environments.map(\.name)
+        guard !names.contains(name) else { return }
+        let meant = suggestion(for: name, among: names).map { ", did you mean \"\($0)\"?" }
+        error(
+            node, "there is no environment \"\(name)\"\(meant ?? ", expected one of \(names.joined(separator: ", "))")")
+    }
+
+    /// `enteredBy`: the environments that triggers lead to.
+    fileprivate func environments(_ node: Node, enteredBy triggers: Set<String>) -> [EnvironmentPolicy] {
         let entries = list(node, of: "environments")
         if entries.isEmpty { error(node, "environments wants at least one entry with name and targets") }
         var names: Set<String> = []
         var targets: [(path: String, node: Node)] = []
         return entries.enumerated().map { index, entry in
-            let (environment, places) = environment(entry, isFirst: index == 0)
+            let (environment, places) = environment(entry, isFirst: index == 0, enteredBy: triggers)
             if !names.insert(environment.name).inserted, !environment.name.isEmpty {
                 error(entry, "the environment \"\(environment.name)\" stands twice")
             }

@@ -19,6 +19,9 @@ public struct Pipeline: Hashable, Sendable {
     /// In the mode `superseded`, whether a newer run also takes the place of one that waits for a person.
     public var supersedesWaiting = true
     public var push: PushBehaviour = .wait
+    /// Push options of other hooks, by name.
+    public var foreignOptions: [Glob] = []
+    public var allow = Allowance()
     public var build = BuildPolicy()
     public var retention = RetentionPolicy()
     /// Files whose change is a migration, which going back does not undo.
@@ -28,31 +31,36 @@ public struct Pipeline: Hashable, Sendable {
 
     public func environment(_ name: String) -> EnvironmentPolicy? { environments.first { $0.name == name } }
 
+    /// The environments that a revision passes one after the other; the others are reached by name alone.
+    public var chain: [EnvironmentPolicy] {
+        environments.enumerated().filter { $0.offset == 0 || $0.element.promotion != .none }.map(\.element)
+    }
+
+    /// Where a run with this entry is deployed first; nil when the policy has no such environment any more.
+    func first(for entry: String?) -> EnvironmentPolicy? {
+        entry.map(environment) ?? environments.first
+    }
+
+    /// Whether a run that is promoted up to `goal` passes it, or ends there.
+    func isOnTheWay(_ name: String, to goal: String?) -> Bool {
+        let chain = chain.map(\.name)
+        guard let goal, let end = chain.firstIndex(of: goal), let here = chain.firstIndex(of: name) else {
+            return false
+        }
+        return here <= end
+    }
+
     /// The environment whose verified revision may be promoted into this one.
     public func before(_ name: String) -> EnvironmentPolicy? {
-        guard let index = environments.firstIndex(where: { $0.name == name }), index > 0 else { return nil }
-        return environments[index - 1]
+        let chain = chain
+        guard let index = chain.firstIndex(where: { $0.name == name }), index > 0 else { return nil }
+        return chain[index - 1]
     }
 
     public func after(_ name: String) -> EnvironmentPolicy? {
-        guard let index = environments.firstIndex(where: { $0.name == name }) else { return nil }
-        return environments.indices.contains(index + 1) ? environments[index + 1] : nil
-    }
-}
-
-/// References that ship, by branch name.
-public struct Trigger: Hashable, Sendable {
-    public var include: [Glob]
-    public var exclude: [Glob]
-
-    public init(include: [Glob], exclude: [Glob] = []) {
-        self.include = include
-        self.exclude = exclude
-    }
-
-    /// `exclude` alone means everything else.
-    public func matches(branch: [UInt8]) -> Bool {
-        (include.isEmpty || include.contains { $0.matches(branch) }) && !exclude.contains { $0.matches(branch) }
+        let chain = chain
+        guard let index = chain.firstIndex(where: { $0.name == name }) else { return nil }
+        return chain.indices.contains(index + 1) ? chain[index + 1] : nil
     }
 }
 
@@ -96,6 +104,8 @@ public struct BuildPolicy: Hashable, Sendable {
 public struct EnvironmentPolicy: Hashable, Sendable {
     public enum Promotion: String, Hashable, Sendable, CaseIterable {
         case manual, automatic
+        /// Nothing goes on to it: triggers, push options and promotions name it.
+        case none
     }
 
     public enum OnFailure: String, Hashable, Sendable, CaseIterable {

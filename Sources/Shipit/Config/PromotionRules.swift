@@ -3,7 +3,7 @@ public struct ApprovalPolicy: Hashable, Sendable {
     /// Of as many different people.
     public var needed: Int
     /// Who may approve; empty for whoever `allow: approve:` lets.
-    public var by: [String] = []
+    public var by: [Allowance.Member] = []
     /// What an author approves counts, but never alone.
     public var neverAuthorAlone = false
     public var expires: Duration = .seconds(86_400)
@@ -29,8 +29,8 @@ extension YAMLReader {
         var rules = ApprovalPolicy(needed: 1)
         if let node = keys["needed"], let count = number(node, of: "needed", in: 1...20) { rules.needed = count }
         if let node = keys["by"] {
-            rules.by = texts(node, of: "by")
-            if Set(rules.by).count < rules.needed, !rules.by.contains(where: { $0.hasPrefix("@") }) {
+            rules.by = members(node, of: "by")
+            if Set(rules.by).count < rules.needed, rules.by.allSatisfy(\.isOnePerson) {
                 error(node, "by names fewer people than the \(rules.needed) that are needed")
             }
         }

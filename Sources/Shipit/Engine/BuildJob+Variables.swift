@@ -47,6 +47,7 @@ extension BuildJob {
         let folders = policy.pipeline.build.see.flatMap { ["\($0)/bin", "\($0)/usr/bin"] }.filter(FileSystem.isFolder)
         variables["PATH"] = (folders + [Command.path]).joined(separator: ":")
         variables.merge(spec.variables) { $1 }
+        variables.merge(try installation.ledger.variables(of: run.id)) { $1 }
         let own = try installation.environmentFile(run.app, "build").entries
         for entry in own where !isHidden(entry, spec) { variables[entry.name] = entry.value }
         variables.merge([

@@ -113,24 +113,28 @@ final class Intaking {
     }
 
     private func takeIn(_ id: String, _ push: Push, _ uid: UInt32, _ apps: [App], _ problems: [any Error]) throws {
-        let by = who(push, uid)
+        let pusher = who(push, uid)
         var updates: [Intake.Update] = []
         let gap = gaps[id] != nil ? try !follows(push, apps) : false
         let feeding = apps.filter { $0.pipeline.repository(is: push.repository) }
         for app in feeding {
             let known = try installation.ledger.references(of: app.name)
-            for update in push.updates { updates.append(try decide(update, app, known, isGap: gap)) }
+            let options = PushOptions(push.options, foreign: app.pipeline.foreignOptions)
+            let decision = PushDecision(
+                installation: installation, app: app, known: known, updates: push.updates, options: options,
+                pusher: pusher, log: log)
+            for update in push.updates { updates.append(try decision.decide(update, isGap: gap)) }
         }
         if feeding.isEmpty {
             let path = String(decoding: push.repository, as: UTF8.self)
             // An app whose policy cannot be read now finds the move by comparing, once it can be read again.
             let what = problems.isEmpty ? "no app ships" : "no app whose policy can be read ships"
             updates = push.updates.prefix(100).map {
-                ignored($0, app: "", "\(what) from \(visibleLine(path))", moves: false)
+                Intake.Update(ignoring: $0, app: "", "\(what) from \(visibleLine(path))", moves: false)
             }
         }
         let intake = Intake(
-            spool: id, repository: visibleLine(String(decoding: push.repository, as: UTF8.self)), by: by,
+            spool: id, repository: visibleLine(String(decoding: push.repository, as: UTF8.self)), by: pusher.by,
             options: push.options.map { visibleLine(String(decoding: $0, as: UTF8.self)) },
             at: Timestamp(milliseconds: push.receivedAtNanoseconds / 1_000_000), updates: updates)
         try Failpoint.ingestBeforeLedger.reach()
@@ -142,61 +146,17 @@ final class Intaking {
         }
     }
 
-    /// What one moved reference means for one app.
-    private func decide(
-        _ update: Push.Update, _ app: App, _ known: [String: Revision], isGap: Bool
-    ) throws -> Intake.Update {
-        let name = ReferenceName(bytes: update.reference)
-        guard name.isBranch else {
-            return ignored(
-                update, app: app.name, "only branches ship; shipit start \(name.short) ships it anyway", moves: false)
-        }
-        guard app.pipeline.ships(update.reference) else {
-            return ignored(
-                update, app: app.name,
-                "no trigger of \(app.name) names the branch \(name.short); shipit start \(name.short) ships it anyway",
-                moves: false)
-        }
-        guard !update.isDelete else { return ignored(update, app: app.name, "the branch was deleted", moves: true) }
-        guard let pushed = ObjectID(String(decoding: update.new, as: UTF8.self)) else {
-            return ignored(update, app: app.name, "the new id is not an object id", moves: false)
-        }
-        let repository = try app.repository()
-        let commit: ObjectID?
-        do {
-            commit = try repository.commitID(of: pushed)
-        } catch let error as GitError where error.code == .notFound {
-            return ignored(
-                update, app: app.name, "the commit \(pushed.abbreviated()) is gone from the repository", moves: false)
-        }
-        guard let commit else { return ignored(update, app: app.name, "it does not lead to a commit", moves: true) }
-        // A push that comes late, after a newer one was taken in, must not become the newest run.
-        if isGap, let last = known[name.text], try repository.target(of: name) == last {
-            return ignored(
-                update, app: app.name, "found late: \(name.short) had moved on to \(last.abbreviated())", moves: false)
-        }
-        return Intake.Update(
-            app: app.name, reference: name.text, old: String(decoding: update.old, as: UTF8.self), new: pushed.hex,
-            outcome: .run(commit, app.policy), moves: true)
-    }
-
-    private func ignored(_ update: Push.Update, app: String, _ reason: String, moves: Bool) -> Intake.Update {
-        Intake.Update(
-            app: app, reference: ReferenceName(bytes: update.reference).text,
-            old: String(decoding: update.old, as: UTF8.self), new: String(decoding: update.new, as: UTF8.self),
-            outcome: .ignored(reason), moves: moves)
-    }
-
     /// The owner of the spool file; what a forge or ssh claims only from the repository owner's account.
-    private func who(_ push: Push, _ uid: UInt32) -> String {
+    private func who(_ push: Push, _ uid: UInt32) -> Pusher {
         let user = User.named(by: uid)?.name ?? "uid \(uid)"
         let owner = FileSystem.status(String(decoding: push.repository, as: UTF8.self))?.st_uid
-        guard uid == owner || uid == 0 else { return user }
-        if uid == 0, let sudo = push.claim("SUDO_USER") { return "\(sudo) (sudo)" }
+        let person = Pusher(by: user, reachesShipit: uid == 0 || uid == geteuid())
+        guard uid == owner || uid == 0 else { return person }
+        if uid == 0, let sudo = push.claim("SUDO_USER") { return Pusher(by: "\(sudo) (sudo)", reachesShipit: true) }
         for name in ["GL_USERNAME", "GL_USER", "GITEA_PUSHER_NAME", "REMOTE_USER", "GL_ID"] {
-            if let claim = push.claim(name) { return "\(claim) (\(name))" }
+            if let claim = push.claim(name) { return Pusher(by: "\(claim) (\(name))", reachesShipit: false) }
         }
-        return user
+        return person
     }
 
     // MARK: Comparing
@@ -221,43 +181,67 @@ final class Intaking {
     ) throws {
         let repository = try app.repository()
         let known = try installation.ledger.references(of: app.name)
-        var present: [String: ObjectID] = [:]
-        for (name, id) in try repository.references(under: "refs/heads/") where app.pipeline.ships(name.bytes) {
-            present[name.text] = id
-        }
+        let present = try app.pipeline.references(of: repository)
+        let tracked = app.pipeline.trackedReferences
+        let before = try installation.ledger.trackedReferences(of: app.name)
+        var newlyNamed: [String: ObjectID] = [:]
         for (name, id) in present where known[name] != id {
             let moved = Unexplained(app: app.name, reference: name, value: id.hex)
             let since = unexplained[moved] ?? now
-            if now - since >= Self.comparePatience {
-                try takeInMove(app, name, from: known[name], to: id)
-            } else {
+            guard now - since >= Self.comparePatience else {
                 still[moved] = since
+                continue
             }
+            // A ledger of an older shipit does not say; it compared branches alone.
+            let isOld = known[name] == nil && before != tracked && (before != nil || name.hasPrefix("refs/tags/"))
+            if isOld { newlyNamed[name] = id } else { try takeInMove(app, name, known, to: id) }
         }
-        for (name, last) in known where present[name] == nil {
+        try know(newlyNamed, of: app)
+        if before != tracked, !still.keys.contains(where: { $0.app == app.name }) {
+            try installation.ledger.track(tracked, of: app.name)
+        }
+        for name in known.keys where present[name] == nil {
             let moved = Unexplained(app: app.name, reference: name, value: "deleted")
             let since = unexplained[moved] ?? now
             if now - since >= Self.comparePatience {
-                try takeInMove(app, name, from: last, to: nil)
+                try takeInMove(app, name, known, to: nil)
             } else {
                 still[moved] = since
             }
         }
     }
 
-    private func takeInMove(_ app: App, _ name: String, from old: ObjectID?, to new: ObjectID?) throws {
+    /// What was there before a trigger named it is no push.
+    private func know(_ references: [String: ObjectID], of app: App) throws {
+        guard !references.isEmpty else { return }
+        try installation.ledger.know(references, of: app.name)
+        for name in references.keys.sorted().prefix(20) {
+            let short = ReferenceName(escaped: name).short
+            log(
+                "\(app.name): \(short) is named by a trigger only now and taken as known; shipit start \(short) ships it"
+            )
+        }
+    }
+
+    private func takeInMove(_ app: App, _ name: String, _ known: [String: ObjectID], to new: ObjectID?) throws {
         let zero = String(repeating: "0", count: 40)
         let update = Push.Update(
-            old: Array((old?.hex ?? zero).utf8), new: Array((new?.hex ?? zero).utf8),
+            old: Array((known[name]?.hex ?? zero).utf8), new: Array((new?.hex ?? zero).utf8),
             reference: ReferenceName(escaped: name).bytes)
-        var decided = try decide(update, app, [:], isGap: false)
+        let decision = PushDecision(
+            installation: installation, app: app, known: known, updates: [update],
+            options: PushOptions([], foreign: []), pusher: .unknown, log: log)
+        var decided = try decision.decide(update, isGap: false)
+        if !app.pipeline.ships(update.reference) {
+            decided.outcome = .unconcerned("no trigger of \(app.name) names it any more")
+        }
         // Whatever came of it: the same move must not be found again.
         decided.moves = true
         log("\(app.name): \(name) moved to \(new?.abbreviated() ?? "nothing") without its hook")
         try installation.ledger.takeIn(
             Intake(
-                spool: nil, repository: app.pipeline.repository, by: "unknown (found by comparing)", options: [],
-                at: .now, updates: [decided]))
+                spool: nil, repository: app.pipeline.repository, by: Pusher.unknown.by, options: [], at: .now,
+                updates: [decided]))
     }
 }
 
@@ -270,12 +254,15 @@ extension Push {
 }
 
 extension Pipeline {
-    /// Whether a reference's moves ship at all.
-    func ships(_ reference: [UInt8]) -> Bool {
-        let name = ReferenceName(bytes: reference)
-        guard name.isBranch else { return false }
-        let branch = Array(reference.dropFirst("refs/heads/".utf8.count))
-        return triggers.contains { $0.matches(branch: branch) }
+    /// The repository's branches and tags that a trigger names, by name as text.
+    func references(of repository: Repository) throws -> [String: ObjectID] {
+        var found: [String: ObjectID] = [:]
+        for kind in Set(triggers.map(\.kind)) {
+            for (name, id) in try repository.references(under: kind.prefix) where ships(name.bytes) {
+                found[name.text] = id
+            }
+        }
+        return found
     }
 
     func repository(is path: [UInt8]) -> Bool {

@@ -98,6 +98,12 @@ extension Ledger {
                 return
             }
             guard try db.canEnd(job, as: .succeeded) else { return }
+            let entry = try String.fetchOne(db, cached: "SELECT entry FROM run WHERE id = ?", arguments: [job.run])
+            guard policy.pipeline.first(for: entry) != nil else {
+                let reason = "the policy has no environment \(entry ?? "") any more"
+                try end(db, job, Ending(.errored, reason, duration: duration))
+                return
+            }
             let content =
                 try String.fetchOne(db, cached: "SELECT manifest FROM artifact WHERE id = ?", arguments: [artifact])
                 ?? ""

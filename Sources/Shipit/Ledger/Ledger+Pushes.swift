@@ -6,8 +6,10 @@ public struct Intake: Hashable, Sendable {
     public struct Update: Hashable, Sendable {
         public enum Outcome: Hashable, Sendable {
             /// Ships this commit under this policy.
-            case run(Revision, Policy)
+            case run(Revision, Policy, Course = Course())
             case ignored(String)
+            /// Ships nothing, as nobody would expect otherwise.
+            case unconcerned(String)
         }
 
         public var app: String
@@ -28,6 +30,12 @@ public struct Intake: Hashable, Sendable {
     public var updates: [Update]
 }
 
+extension Intake.Update.Outcome {
+    fileprivate var isUnconcerned: Bool {
+        if case .unconcerned = self { true } else { false }
+    }
+}
+
 /// A policy as text: jobs record the one they were made under.
 public struct Policy: Hashable, Sendable {
     public let pipeline: Pipeline
@@ -43,6 +51,7 @@ public struct PushRecord: Hashable, Sendable {
         public let old: String
         public let new: String
         public let reason: String?
+        public let isUnconcerned: Bool
         public let run: Int64?
     }
 
@@ -78,23 +87,27 @@ extension Ledger {
                 var run: Int64?
                 var reason: String?
                 switch update.outcome {
-                case .run(let revision, let policy):
+                case .run(let revision, let policy, let course):
                     let id = try db.insertRun(
-                        .push, app: update.app, revision, reference: update.reference, by: intake.by, reason: nil)
+                        .push, app: update.app, revision, reference: update.reference, by: intake.by, course: course)
                     try db.adopt(policy)
-                    let origin = Steering.Origin(kind: .push, revision: revision, by: intake.by)
+                    let origin = Steering.Origin(kind: .push, revision: revision, by: intake.by, course)
                     try steer(db, update.app, .arrived(run: id, origin), orUnder: policy)
                     run = id
                     runs.append(id)
-                case .ignored(let why):
+                case .ignored(let why), .unconcerned(let why):
                     reason = why
                     try db.say(.pushIgnored, app: update.app, "\(update.reference): \(why)")
                 }
                 try db.execute(
                     cached: """
-                        INSERT INTO push_update (push, app, reference, old, new, reason, run) VALUES (?, ?, ?, ?, ?, ?, ?)
+                        INSERT INTO push_update (push, app, reference, old, new, reason, unconcerned, run)
+                        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                         """,
-                    arguments: [push, update.app, update.reference, update.old, update.new, reason, run])
+                    arguments: [
+                        push, update.app, update.reference, update.old, update.new, reason,
+                        update.outcome.isUnconcerned, run,
+                    ])
                 if update.moves { try db.move(update) }
             }
             return runs
@@ -127,6 +140,18 @@ extension Ledger {
                 if let id = ObjectID(row["revision"] as String) { known[row["name"]] = id }
             }
             return known
+        }
+    }
+
+    /// What the triggers named when references were last compared; nil when no shipit said so yet.
+    public func trackedReferences(of app: String) throws -> String? {
+        try read { try String.fetchOne($0, cached: "SELECT names FROM tracked WHERE app = ?", arguments: [app]) }
+    }
+
+    public func track(_ names: String, of app: String) throws {
+        try write {
+            try $0.execute(
+                cached: "INSERT OR REPLACE INTO tracked (app, names) VALUES (?, ?)", arguments: [app, names])
         }
     }
 
@@ -190,7 +215,7 @@ extension Database {
                 updates: updates.map {
                     PushRecord.Update(
                         app: $0["app"], reference: $0["reference"], old: $0["old"], new: $0["new"],
-                        reason: $0["reason"], run: $0["run"])
+                        reason: $0["reason"], isUnconcerned: $0["unconcerned"], run: $0["run"])
                 })
         }
     }

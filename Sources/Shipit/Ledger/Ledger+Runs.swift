@@ -35,14 +35,15 @@ extension Ledger {
 
     /// A run without a new commit: builds, or uses the artifact there is.
     public func start(
-        _ app: String, _ revision: Revision, rebuild: Bool, by: String, policy: Policy, isNext: Bool = false
+        _ app: String, _ revision: Revision, rebuild: Bool, by: String, policy: Policy, course: Course = Course(),
+        isNext: Bool = false
     ) throws -> Int64 {
         try write { db in
             let run = try db.insertRun(
-                .start, app: app, revision, by: by, reason: nil, rebuild: rebuild, isNext: isNext)
+                .start, app: app, revision, by: by, rebuild: rebuild, course: course, isNext: isNext)
             try db.adopt(policy)
-            try steer(
-                db, app, .arrived(run: run, Steering.Origin(kind: .start, revision: revision, by: by)), orUnder: policy)
+            let origin = Steering.Origin(kind: .start, revision: revision, by: by, course)
+            try steer(db, app, .arrived(run: run, origin), orUnder: policy)
             return run
         }
     }
@@ -178,6 +179,15 @@ extension Ledger {
         }
     }
 
+    /// What whoever started the run gave it, by name.
+    public func variables(of run: Int64) throws -> [String: String] {
+        try read { db in
+            let rows = try Row.fetchAll(
+                db, cached: "SELECT name, value FROM run_variable WHERE run = ?", arguments: [run])
+            return Dictionary(rows.map { ($0["name"], $0["value"]) }) { $1 }
+        }
+    }
+
     public func policyText(_ digest: String) throws -> String? {
         try read { try String.fetchOne($0, cached: "SELECT text FROM policy WHERE digest = ?", arguments: [digest]) }
     }
@@ -197,16 +207,25 @@ extension Ledger {
 
 extension Database {
     func insertRun(
-        _ kind: Run.Kind, app: String, _ revision: Revision, reference: String? = nil, by: String, reason: String?,
-        rebuild: Bool = false, isNext: Bool = false, isEmergency: Bool = false
+        _ kind: Run.Kind, app: String, _ revision: Revision, reference: String? = nil, by: String,
+        reason: String? = nil, rebuild: Bool = false, course: Course = Course(), isNext: Bool = false,
+        isEmergency: Bool = false
     ) throws -> Int64 {
         try execute(
             cached: """
-                INSERT INTO run (app, kind, revision, reference, by, reason, rebuild, is_next, emergency, created_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO run (
+                    app, kind, revision, reference, by, reason, rebuild, entry, goal, is_next, emergency, created_at)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
-            arguments: [app, kind, revision.hex, reference, by, reason, rebuild, isNext, isEmergency, Timestamp.now])
+            arguments: [
+                app, kind, revision.hex, reference, by, reason ?? course.reason, rebuild, course.entry, course.goal,
+                isNext, isEmergency, Timestamp.now,
+            ])
         let id = lastInsertedRowID
+        for (name, value) in course.variables {
+            try execute(
+                cached: "INSERT INTO run_variable (run, name, value) VALUES (?, ?, ?)", arguments: [id, name, value])
+        }
         let what = [kind == .push ? reference.map { "push to \($0)" } ?? "push" : kind.rawValue, "by \(by)"]
         try say(.runCreated, app: app, run: id, "run \(id): \(what.joined(separator: " ")), \(revision.abbreviated())")
         return id

@@ -32,8 +32,9 @@ public struct AWSImport: Sendable {
     private struct Draft {
         var app = ""
         var repository = ""
+        /// Of the source, which ship when no trigger says otherwise.
         var branches: [String] = []
-        var excluded: [String] = []
+        var triggers: [[String]] = []
         var mode: String?
         var buildspec: String?
         var timeout: String?
@@ -184,17 +185,26 @@ public struct AWSImport: Sendable {
         }
     }
 
+    /// With a filter for pushes there, the branch of the source starts nothing by itself.
     private mutating func readTriggers(_ triggers: JSONValue, _ draft: inout Draft) {
         for trigger in triggers.list {
-            let push = trigger["gitConfiguration"]["push"].list
-            for filter in push {
-                let includes = filter["branches"]["includes"].list.compactMap(\.text)
-                let excludes = filter["branches"]["excludes"].list.compactMap(\.text)
-                for branch in includes where !draft.branches.contains(branch) { draft.branches.append(branch) }
-                draft.excluded += excludes.filter { !draft.excluded.contains($0) }
-                if !includes.isEmpty { add(.kept, "triggers", "branches: \(includes.joined(separator: ", "))") }
-                if !excludes.isEmpty { add(.kept, "triggers", "exclude: \(excludes.joined(separator: ", "))") }
-                leave(filter, "triggers", except: ["branches"])
+            for filter in trigger["gitConfiguration"]["push"].list {
+                var lines: [String] = []
+                for (key, name) in [("tags", "tags"), ("branches", "branches"), ("filePaths", "paths")] {
+                    var includes = filter[key]["includes"].list.compactMap(\.text)
+                    let excludes = filter[key]["excludes"].list.compactMap(\.text)
+                    if key == "branches", includes.isEmpty, excludes.isEmpty, !filter["filePaths"].isEmpty {
+                        includes = draft.branches
+                    }
+                    guard !includes.isEmpty || !excludes.isEmpty else { continue }
+                    let include = includes.isEmpty ? "" : "include: \(Self.list(includes)), "
+                    let words = excludes.isEmpty ? Self.list(includes) : "{\(include)exclude: \(Self.list(excludes))}"
+                    lines.append("\(name): \(words)")
+                    add(.kept, "triggers", "\(name): \(words)")
+                }
+                if !filter["tags"].isEmpty { lines.removeAll { !$0.hasPrefix("tags:") } }
+                if lines.contains(where: { !$0.hasPrefix("paths:") }) { draft.triggers.append(lines) }
+                leave(filter, "triggers", except: ["branches", "tags", "filePaths"])
             }
             leave(trigger["gitConfiguration"], "triggers", except: ["push", "sourceActionName"])
         }
@@ -329,16 +339,15 @@ public struct AWSImport: Sendable {
         return isPlain && isWord ? text : "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
     }
 
+    private static func list(_ words: [String]) -> String { "[\(words.map(quoted).joined(separator: ", "))]" }
+
     private static func text(_ draft: Draft) -> String {
-        func list(_ words: [String]) -> String { "[\(words.map(quoted).joined(separator: ", "))]" }
         var lines = ["app: \(draft.app)", "repository: \(quoted(draft.repository))"]
-        switch (draft.branches.isEmpty, draft.excluded.isEmpty) {
-        case (true, true): break
-        case (false, true): lines += ["triggers:", "  - branches: \(list(draft.branches))"]
-        case (let hasNone, false):
-            let include = hasNone ? "" : "include: \(list(draft.branches)), "
-            lines += ["triggers:", "  - branches: {\(include)exclude: \(list(draft.excluded))}"]
-        }
+        let triggers =
+            draft.triggers.isEmpty && !draft.branches.isEmpty
+            ? [["branches: \(list(draft.branches))"]] : draft.triggers
+        if !triggers.isEmpty { lines.append("triggers:") }
+        for trigger in triggers { lines.append("  - " + trigger.joined(separator: "\n    ")) }
         if let mode = draft.mode { lines.append("mode: \(mode)") }
         if draft.buildspec != nil || draft.timeout != nil {
             lines.append("build:")

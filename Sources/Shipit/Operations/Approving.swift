@@ -34,17 +34,19 @@ public struct Approving: Sendable {
     /// Records the approval; gives what the run waits for now, nil when it goes on.
     ///
     /// `seen`: the digest of the plan that the person looked at, of which the beginning is enough.
-    public func give(by person: String, reason: String?, seen: String?, signature: String? = nil) throws -> String? {
+    public func give(by asker: String, reason: String?, seen: String?, signature: String? = nil) throws -> String? {
+        // One person by whatever way shipit knows them: `ann (sudo)` is no second ann.
+        let person = Person.name(in: asker)
         let digest = plan.digest.description
         if let seen, seen.utf8.count < 8 || !digest.hasPrefix(seen.lowercased()) {
             throw ShipitError(
                 .busy, "the plan is \(digest.prefix(12)) by now, not \(visibleLine(seen))",
                 hint: "shipit plan --run \(job.run) shows what changed")
         }
-        guard rules.by.isEmpty || People(rules.by).contain(person) else {
+        guard rules.by.isEmpty || Person(by: asker).isMeant(byOneOf: rules.by) else {
             throw ShipitError(
                 .unavailable, "\(person) may not approve for \(job.name)",
-                hint: "the policy names \(rules.by.joined(separator: ", "))")
+                hint: "the policy names \(rules.by.map(\.description).joined(separator: ", "))")
         }
         if rules.signers != nil, signature == nil {
             throw ShipitError(
@@ -65,7 +67,7 @@ public struct Approving: Sendable {
 
     /// Who pushed the run, or wrote one of its commits, as far as their names tell.
     private func isAuthor(_ person: String) throws -> Bool {
-        if let run = try installation.ledger.run(job.run)?.run, PersonName.plain(run.by) == person { return true }
+        if let run = try installation.ledger.run(job.run)?.run, Person.name(in: run.by) == person { return true }
         return plan.commits.contains { commit in
             commit.author.name == person || commit.author.email == person
                 || commit.author.email.split(separator: "@").first.map(String.init) == person

@@ -113,7 +113,7 @@ public struct Promotion: Hashable, Sendable {
     private static func environment(
         _ installation: Installation, _ app: App, _ revision: Revision?, _ name: String?
     ) throws -> EnvironmentPolicy {
-        let environments = app.pipeline.environments
+        let environments = app.pipeline.chain
         if let name { return try app.environment(name) }
         guard environments.count > 1 else {
             throw ShipitError(

@@ -66,7 +66,7 @@ public struct Rollback: Hashable, Sendable {
     }
 
     static func defaultEnvironment(_ installation: Installation, _ app: App) throws -> EnvironmentPolicy {
-        let environments = app.pipeline.environments
+        let environments = app.pipeline.chain
         return try environments.last { try installation.ledger.environment(app.name, $0.name).live != nil }
             ?? environments[environments.count - 1]
     }

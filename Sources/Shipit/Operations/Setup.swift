@@ -129,12 +129,13 @@ public struct Setup: Sendable {
     /// Present references are taken as known, not shipped.
     private func know(_ app: App, _ repository: Repository, isNew: Bool, _ say: (String) -> Void) throws {
         guard isNew else { return }
-        var known: [String: Revision] = [:]
-        for (name, id) in try repository.references(under: "refs/heads/") where app.pipeline.ships(name.bytes) {
-            known[name.text] = id
-            say("\(name.short) at \(id.abbreviated()) is taken as known, not shipped; shipit start ships it")
+        let known = try app.pipeline.references(of: repository)
+        for (name, id) in known.sorted(by: { $0.key < $1.key }) {
+            let short = ReferenceName(escaped: name).short
+            say("\(short) at \(id.abbreviated()) is taken as known, not shipped; shipit start \(short) ships it")
         }
         try installation.ledger.know(known, of: app.name)
+        try installation.ledger.track(app.pipeline.trackedReferences, of: app.name)
     }
 
     // MARK: The repository's side

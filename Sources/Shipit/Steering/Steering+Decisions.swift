@@ -30,7 +30,7 @@ extension Steering {
         case .called(let step): add(step)
         case .built(let key, let artifact, let content):
             guard let step = remove(key) else { return }
-            guard let name = step.origin.entry ?? pipeline.environments.first?.name else { return }
+            guard let name = pipeline.first(for: step.origin.entry)?.name else { return }
             enter(name, step.origin, Step.Key(run: key.run, position: key.position + 1), artifact, content, at: now)
         case .deployed(let key, let deployment, let former): deployed(key, deployment, former, at: now)
         case .ended(let key, let status): ended(key, status)
@@ -167,10 +167,7 @@ extension Steering {
 
     /// Whoever pushed or started the run wants it to come this far.
     private func isPromoted(to name: String, _ origin: Origin) -> Bool {
-        guard let goal = origin.goal else { return false }
-        let names = pipeline.environments.map(\.name)
-        guard let place = names.firstIndex(of: name), let last = names.firstIndex(of: goal) else { return false }
-        return place <= last
+        name != pipeline.first(for: origin.entry)?.name && pipeline.isOnTheWay(name, to: origin.goal)
     }
 
     /// A newer run does not take the place of a waiting one that goes by itself once it has soaked, or else a steady

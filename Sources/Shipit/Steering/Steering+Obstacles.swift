@@ -52,7 +52,7 @@ extension Steering {
         of step: Step, to rules: EnvironmentPolicy, _ place: Place, at now: Timestamp
     ) -> Obstacle? {
         let (name, revision) = (rules.name, step.origin.revision)
-        let isEntry = name == (step.origin.entry ?? pipeline.environments.first?.name)
+        let isEntry = name == pipeline.first(for: step.origin.entry)?.name
         let promote = "shipit promote \(revision.abbreviated()) --to \(name)"
         if bad[name]?.contains(revision) == true, !(isEntry && step.origin.kind != .push) {
             return Obstacle(wait: .promotion, text: "marked bad in \(name); \(promote)")
@@ -74,7 +74,7 @@ extension Steering {
         switch pipeline.mode {
         case .parallel:
             // Builds may end in any order; what they made goes live in the order of the runs.
-            guard step.name == (step.origin.entry ?? pipeline.environments.first?.name) else { return nil }
+            guard step.name == pipeline.first(for: step.origin.entry)?.name else { return nil }
             return steps.first {
                 $0.kind == .build && $0.key.run < step.key.run && $0.origin.entry == step.origin.entry
             }

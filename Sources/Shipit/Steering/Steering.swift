@@ -64,6 +64,18 @@ struct Steering: Hashable, Sendable {
         let by: String
         var entry: String?
         var goal: String?
+
+        init(kind: Run.Kind, revision: Revision, by: String, entry: String? = nil, goal: String? = nil) {
+            self.kind = kind
+            self.revision = revision
+            self.by = by
+            self.entry = entry
+            self.goal = goal
+        }
+
+        init(kind: Run.Kind, revision: Revision, by: String, _ course: Course) {
+            self.init(kind: kind, revision: revision, by: by, entry: course.entry, goal: course.goal)
+        }
     }
 
     struct Approval: Hashable, Sendable {

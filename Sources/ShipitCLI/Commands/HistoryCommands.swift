@@ -56,11 +56,11 @@ struct RunsCommand: ParsableCommand {
                     }))
             return
         }
-        var table = Table("PUSH", "AT", "BY", "REFERENCE", "NEW", "RUN", "REASON")
+        var table = Table("PUSH", "AT", "BY", "APP", "REFERENCE", "NEW", "RUN", "REASON")
         for push in pushes {
             for update in push.updates {
                 table.add(
-                    "\(push.id)", push.at.local, push.by, ReferenceName(escaped: update.reference).short,
+                    "\(push.id)", push.at.local, push.by, update.app, ReferenceName(escaped: update.reference).short,
                     String(update.new.prefix(7)), update.run.map { "\($0)" } ?? "-", update.reason ?? "")
             }
         }
@@ -265,6 +265,8 @@ struct ShowCommand: ParsableCommand {
             )
             terminal.answer("  \(run.revision.hex) \(subject)")
             if let reason = run.reason { terminal.answer("  reason: \(visibleLine(reason))") }
+            if let entry = run.entry { terminal.answer("  enters at \(entry)") }
+            if let goal = run.goal { terminal.answer("  goes up to \(goal)") }
             for job in record.jobs {
                 let time = job.duration.map { " in \(Duration.seconds($0).spoken)" } ?? ""
                 let reason = job.reason.map { ": \($0)" } ?? ""

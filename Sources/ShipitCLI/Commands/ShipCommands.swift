@@ -25,25 +25,38 @@ struct StartCommand: AsyncParsableCommand {
         commandName: "start", abstract: "Run the pipeline without a new commit.",
         discussion: """
             Uses the artifact that there is; --rebuild makes a new one. Without a revision: what the first branch of the
-            triggers holds now.
+            triggers holds now. With --to it goes on to that environment, and you count as who promotes it on the way;
+            an environment with `promotion: none` is where it begins and ends. Builds and hook scripts see the variables
+            of --var, which are no secrets.
 
             EXAMPLE
               shipit start
               shipit start 3f2a91c --rebuild
+              shipit start main --to production --reason "the fix that Ann waits for"
+              shipit start topic --to preview --var THEME=dark
             """)
 
     @Argument(help: "A commit id (4 digits or more), a branch or a tag.") var revision: String?
     @Flag(name: .long, help: "Build again, and deploy what comes of it.") var rebuild = false
     @Flag(name: .long, help: "Go before everything of its kind that is queued.") var next = false
+    @Option(name: .long, help: "The environment to which it goes.") var to: String?
+    @Option(name: .customLong("var"), help: ArgumentHelp("A variable of the run.", valueName: "NAME=VALUE"))
+    var variables: [String] = []
+    @Option(name: .long, help: "Why; kept in the history.") var reason: String?
     @OptionGroup var following: FollowOption
     @OptionGroup var options: Options
 
     func run() async throws {
         let installation = try options.installation()
         let app = try options.chosenApp(installation)
+        let course = try Course(asking: app, installation, to: to, reason: reason, variables: variables)
         let revision = try named(revision ?? app.defaultBranch(), installation, app)
+        if !variables.isEmpty, !rebuild, try !installation.ledger.artifacts(app: app.name, revision: revision).isEmpty {
+            Terminal().say("the artifact that there is gets deployed; with --rebuild the build sees the variables too")
+        }
         let run = try installation.ledger.start(
-            app.name, revision, rebuild: rebuild, by: installation.person, policy: app.policy, isNext: next)
+            app.name, revision, rebuild: rebuild, by: installation.person, policy: app.policy, course: course,
+            isNext: next)
         try await follow(run, installation, detach: following.detach)
     }
 }
@@ -81,6 +94,8 @@ struct PromoteCommand: AsyncParsableCommand {
         let app = try options.chosenApp(installation)
         let revision = try revision.map { try named($0, installation, app) }
         let promotion = try Promotion.choose(installation, app, revision: revision, to: to, isEmergency: emergency)
+        try app.pipeline.allow.check(.promote, in: promotion.environment, person: installation.person)
+        if emergency { try app.pipeline.allow.check(.emergency, in: promotion.environment, person: installation.person) }
         let cursor = try installation.ledger.lastEvent()
         let run = try promotion.perform(
             installation, app, reason: reason, ignoringStopFailures: ignoresStopFailures)
@@ -100,6 +115,7 @@ struct RejectCommand: ParsableCommand {
     func run() throws {
         let installation = try options.installation()
         let app = try options.chosenApp(installation)
+        try app.pipeline.allow.check(.reject, person: installation.person)
         let waiting = try installation.ledger.openRuns(app: app.name).filter {
             $0.status == .waiting && $0.jobs.last?.kind == .deploy && (number == nil || $0.run.id == number)
         }
@@ -135,6 +151,7 @@ struct CancelCommand: AsyncParsableCommand {
         guard !record.status.isFinal else {
             throw ShipitError(.unavailable, "run \(id) is over: \(record.status.rawValue)", hint: "shipit runs")
         }
+        try installation.app(record.run.app).pipeline.allow.check(.cancel, person: installation.person)
         let running = try installation.ledger.cancel(
             run: id, by: installation.person, reason: "cancelled by \(installation.person)")
         try WorkerStarter.startIfNeeded(installation, program: OwnProgram.path)
@@ -201,6 +218,7 @@ struct RetryCommand: AsyncParsableCommand {
                 .busy, "\(job.name) is held by \(hold.by): \(hold.reason)", hint: "shipit unhold \(job.name)")
         }
         let policy = try installation.app(record.run.app).policy
+        try policy.pipeline.allow.check(.retry, person: installation.person)
         let cursor = try installation.ledger.lastEvent()
         try installation.ledger.retry(job, by: installation.person, policy: policy, isNext: next)
         try await follow(record.run.id, installation, after: cursor, detach: following.detach)
@@ -226,6 +244,7 @@ struct HoldCommand: ParsableCommand {
         let installation = try options.installation()
         let app = try options.chosenApp(installation)
         let environment = try app.environment(environment)
+        try app.pipeline.allow.check(.hold, in: environment.name, person: installation.person)
         let end = try until.map { try Self.time($0) }
         let hold = Hold(
             kind: .hold, reason: visibleLine(reason), by: installation.person, since: .now, until: end)
@@ -262,6 +281,7 @@ struct UnholdCommand: ParsableCommand {
         let installation = try options.installation()
         let app = try options.chosenApp(installation)
         let environment = try app.environment(environment)
+        try app.pipeline.allow.check(.hold, in: environment.name, person: installation.person)
         guard try installation.ledger.unhold(app.name, environment.name, by: installation.person) else {
             throw ShipitError(.unavailable, "\(environment.name) is not held", hint: "shipit status")
         }
@@ -284,9 +304,10 @@ func named(_ text: String, _ installation: Installation, _ app: App) throws -> R
 extension App {
     /// The branch that `start` means: the first plain name among the triggers, else what HEAD names.
     func defaultBranch() throws -> String {
-        for glob in pipeline.triggers.flatMap(\.include) where !glob.pattern.contains(where: { $0 == "*" || $0 == "?" })
-        {
-            return glob.pattern
+        for trigger in pipeline.triggers where trigger.kind == .branches {
+            if let name = trigger.names.include.lazy.compactMap(\.onlyName).first {
+                return String(decoding: name, as: UTF8.self)
+            }
         }
         guard let head = try repository().head else {
             throw ShipitError(.usage, "\(name) has no branch of its own to start", hint: "shipit start BRANCH")

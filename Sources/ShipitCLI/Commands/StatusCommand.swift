@@ -173,7 +173,7 @@ extension RunRecord {
             "run": JSON(run.id), "kind": .string(run.kind.rawValue), "app": .string(run.app),
             "revision": JSON(run.revision),
             "reference": JSON(run.reference), "status": .string(status.rawValue), "reason": JSON(reason),
-            "by": .string(run.by), "at": JSON(run.createdAt),
+            "by": .string(run.by), "at": JSON(run.createdAt), "entry": JSON(run.entry), "goal": JSON(run.goal),
             "jobs": .array(
                 jobs.map {
                     [

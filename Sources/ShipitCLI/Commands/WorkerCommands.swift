@@ -111,16 +111,15 @@ struct FollowCommand: AsyncParsableCommand {
         // A dropped connection must not end this in the middle of a word; nothing depends on it anyway.
         signal(SIGHUP, SIG_IGN)
         let record = try await takenIn(installation, terminal)
-        for update in record.updates {
-            guard let reason = update.reason, record.updates.count <= 20 else { continue }
-            terminal.say("shipit: \(ReferenceNames.short(update.reference)) ships nothing: \(reason)")
-        }
+        for line in UnshippedUpdates.lines(record.updates) { terminal.say("shipit: \(line)") }
         let runs = record.updates.compactMap(\.run)
         guard !runs.isEmpty else { return }
         let waits = record.options.contains("wait")
-        let leaves = try runs.compactMap { try installation.ledger.run($0)?.run.app }.allSatisfy {
-            try installation.app($0).pipeline.push == .detach
-        }
+        let leaves =
+            try record.options.contains("detach")
+            || runs.compactMap { try installation.ledger.run($0)?.run.app }.allSatisfy {
+                try installation.app($0).pipeline.push == .detach
+            }
         if leaves, !waits {
             for run in runs { terminal.say("shipit: run \(run) queued; shipit log \(run) -f follows it") }
             return

@@ -58,7 +58,11 @@ struct Follower {
             what =
                 "run \(run.id) of \(run.app): \(ReferenceName(escaped: reference).short) at \(run.revision.abbreviated())"
         }
-        if let subject = Subjects.of(run.revision, in: installation, run.app) { what += " \(subject)" }
+        if let entry = run.entry { what += ", to \(entry)" }
+        if let goal = run.goal { what += ", up to \(goal)" }
+        if let subject = Subjects.of(run.revision, in: installation, run.app) {
+            what += (run.entry ?? run.goal) == nil ? " \(subject)" : ": \(subject)"
+        }
         terminal.say(prefix + what)
     }
 

@@ -1,18 +1,21 @@
 import Shipit
 
-/// What the build of a run left besides its artifact, to be shown with the run.
+/// What a run was given, and what its build left besides its artifact, to be shown with the run.
 struct Products {
+    private let variables: [(name: String, value: String)]
     private let exported: [(name: String, value: String)]
     private let reports: [BuildReport]
 
     init(_ record: RunRecord, _ ledger: Ledger) throws {
         let build = record.jobs.first { $0.kind == .build }
+        variables = try ledger.variables(of: record.run.id).sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
         exported = try build.map { try ledger.exported(of: $0.id) } ?? []
         reports = try build.map { try ledger.reports(of: $0.id) } ?? []
     }
 
     var json: [(String, JSON)] {
         [
+            ("variables", .object(variables.map { ($0.name, .string($0.value)) })),
             ("exported", .object(exported.map { ($0.name, .string($0.value)) })),
             ("reports", .array(reports.map(json))),
         ]
@@ -30,6 +33,8 @@ struct Products {
     }
 
     var lines: [String] {
-        reports.map { visibleLine($0.description) } + exported.map { "exported \($0.name)=\(visibleLine($0.value))" }
+        variables.map { "variable \($0.name)=\(visibleLine($0.value))" }
+            + reports.map { visibleLine($0.description) }
+            + exported.map { "exported \($0.name)=\(visibleLine($0.value))" }
     }
 }
