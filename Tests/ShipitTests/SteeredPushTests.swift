@@ -243,6 +243,20 @@ private let withPreview = """
         try await world.settled()
     }
 
+    @Test func `a pusher who promotes is the promoter at each step on the way`() async throws {
+        let world = try await World(environments: withPreview)
+        let push = await world.push("-o", "to=production", "main")
+        #expect(push.stderr.contains("production is live at"), "\(push.stderr)")
+        #expect(world.current() == "one\n" && world.current(world.production) == "one\n")
+        #expect(!world.exists("\(world.targets)/preview"))
+        let record = try #require(try world.installation().ledger.run(1))
+        #expect(record.jobs.map(\.by) == [nil, nil, record.run.by])
+        #expect(try await world.ship(["index.html": "two\n"]).result.stderr.contains("run 2 waits: production"))
+        #expect(await world.shipit("start", "--to", "production").status == 0)
+        #expect(world.current(world.production) == "two\n")
+        try await world.settled()
+    }
+
     @Test func `where a push feeds many apps, its pusher reads few lines`() {
         func update(_ app: String, _ reason: String?, _ isUnconcerned: Bool) -> PushRecord.Update {
             PushRecord.Update(

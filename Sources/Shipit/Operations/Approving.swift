@@ -43,6 +43,7 @@ public struct Approving: Sendable {
                 .busy, "the plan is \(digest.prefix(12)) by now, not \(visibleLine(seen))",
                 hint: "shipit plan --run \(job.run) shows what changed")
         }
+        try app.pipeline.allow.check(.approve, in: job.name, person: asker)
         guard rules.by.isEmpty || Person(by: asker).isMeant(byOneOf: rules.by) else {
             throw ShipitError(
                 .unavailable, "\(person) may not approve for \(job.name)",
