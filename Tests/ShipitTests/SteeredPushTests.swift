@@ -48,6 +48,16 @@ private let withPreview = """
         #expect(world.current(world.production) == "one\n")
         try await world.git("tag", "-f", "v1", "topic")
         #expect(await world.push("--force", "v1").stderr.contains("production is live at \(topic.prefix(7))"))
+        // By name v10 comes before v9.
+        try await world.git("tag", "v9", "main")
+        let late = ["GIT_COMMITTER_DATE": "2040-01-01T00:00:00Z"]
+        try world.must(
+            await world.run(
+                ["/usr/bin/git", "commit", "-q", "--allow-empty", "-m", "ten"], in: world.clone, environment: late))
+        try await world.git("tag", "v10")
+        #expect(await world.push("v9", "v10").stderr.contains("production is live at"))
+        let ten = try await world.git("rev-parse", "HEAD")
+        #expect(try await world.revisions("production").first?["revision"] as? String == ten)
         #expect(await world.push("--delete", "v1").stderr.contains("v1 ships nothing: the tag was deleted"))
         let typo = await world.push("-o", "resaon=x", "topic:refs/tags/v2")
         #expect(
@@ -61,10 +71,13 @@ private let withPreview = """
             "\(wip.stderr)")
         try await world.settled()
         let runs = try await world.runs()
-        #expect(runs.compactMap { $0["entry"] as? String } == ["production", "production", "preview"])
+        #expect(
+            runs.compactMap { $0["entry"] as? String } == [
+                "production", "production", "production", "production", "preview",
+            ])
         #expect(
             try world.installation().ledger.references(of: "blog").keys.sorted() == [
-                "refs/heads/main", "refs/heads/topic", "refs/tags/v2",
+                "refs/heads/main", "refs/heads/topic", "refs/tags/v10", "refs/tags/v2", "refs/tags/v9",
             ])
     }
 
@@ -204,7 +217,7 @@ private let withPreview = """
         let refused = await world.push("-o", "promote", "main", environment: ben)
         #expect(
             refused.stderr.contains(
-                "main ships nothing: ben may not promote to production (ann may (allow: in pipeline.yml)); shipit start main"
+                "main ships nothing: ben may not promote to production (ann may, says allow: in pipeline.yml); shipit start main"
             ), "\(refused.stderr)")
         try await world.commit()
         #expect(await world.push("-o", "skip", "main", environment: ben).stderr.contains("ben may not push with skip"))

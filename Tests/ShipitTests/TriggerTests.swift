@@ -169,7 +169,7 @@ import Testing
         #expect(try !self.allow("{start: ['*'], skip: []}").permits(.skip, in: nil, person: "anybody"))
         #expect(
             throws: ShipitError(
-                .unavailable, "eve may not promote to staging", hint: "ann may (allow: in pipeline.yml)")
+                .unavailable, "eve may not promote to staging", hint: "ann may, says allow: in pipeline.yml")
         ) {
             try allow.check(.promote, in: "staging", person: "eve")
         }

@@ -21,8 +21,8 @@ public struct Allowance: Hashable, Sendable {
             case .hold: return "hold or unhold\(place)"
             case .mark: return "mark a deployment"
             case .skip: return "push with skip"
-            case .to: return "choose where a run goes (to)"
-            case .variable: return "give a run variables (var)"
+            case .to: return "choose where a run goes"
+            case .variable: return "give a run variables"
             }
         }
     }
@@ -79,7 +79,7 @@ public struct Allowance: Hashable, Sendable {
         let hint =
             members.isEmpty
             ? "nobody may; allow: { \(action.rawValue): [NAME] } in pipeline.yml names people"
-            : "\(members.map(\.description).joined(separator: ", ")) may (allow: in pipeline.yml)"
+            : "\(members.map(\.description).joined(separator: ", ")) may, says allow: in pipeline.yml"
         return ShipitError(
             .unavailable, "\(visibleLine(Person(by: person).name)) may not \(action.sentence(environment))", hint: hint)
     }

@@ -123,7 +123,7 @@ final class Intaking {
             let decision = PushDecision(
                 installation: installation, app: app, known: known, updates: push.updates, options: options,
                 pusher: pusher, log: log)
-            for update in push.updates { updates.append(try decision.decide(update, isGap: gap)) }
+            updates += try inOrder(push.updates.map { try decision.decide($0, isGap: gap) }, app)
         }
         if feeding.isEmpty {
             let path = String(decoding: push.repository, as: UTF8.self)
@@ -144,6 +144,17 @@ final class Intaking {
         for update in updates {
             unexplained[Unexplained(app: update.app, reference: update.reference, value: update.new)] = nil
         }
+    }
+
+    /// Of several references in one push the one with the newest commit is the newest run: git has them by name.
+    private func inOrder(_ updates: [Intake.Update], _ app: App) throws -> [Intake.Update] {
+        let revisions = updates.compactMap(\.revision)
+        guard revisions.count > 1 else { return updates }
+        let repository = try app.repository()
+        var times: [Revision: Int64] = [:]
+        for revision in revisions { times[revision] = Int64(try repository.commit(revision).committer.seconds) }
+        let timed = updates.enumerated().map { (time: $1.revision.flatMap { times[$0] } ?? 0, place: $0, update: $1) }
+        return timed.sorted { ($0.time, $0.place) < ($1.time, $1.place) }.map(\.update)
     }
 
     /// The owner of the spool file; what a forge or ssh claims only from the repository owner's account.
@@ -242,6 +253,13 @@ final class Intaking {
             Intake(
                 spool: nil, repository: app.pipeline.repository, by: Pusher.unknown.by, options: [], at: .now,
                 updates: [decided]))
+    }
+}
+
+extension Intake.Update {
+    /// What ships.
+    fileprivate var revision: Revision? {
+        if case .run(let revision, _, _) = outcome { revision } else { nil }
     }
 }
 
