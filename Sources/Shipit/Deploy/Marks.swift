@@ -47,7 +47,7 @@ public final class Marks: Sendable {
     /// Why nobody can go back over the deployment; nil when no script said so.
     var irreversible: String? {
         lines.first.map { line in
-            let words = visibleLine(line.dropLast().dropFirst(Self.word.count).trimmed.prefix(Self.wordsLimit))
+            let words = visibleLine(String(line.dropLast().dropFirst(Self.word.count)).trimmed.prefix(Self.wordsLimit))
             return words.isEmpty ? "no reason was given" : words
         }
     }
