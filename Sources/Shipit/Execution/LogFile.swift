@@ -13,10 +13,13 @@ public final class LogFile: Sendable {
     private struct State {
         var descriptor: Int32
         var size = 0
+        /// What is decided of the line that is being written; `stream` has the rest.
         var pending: [UInt8] = []
+        var hasLine = false
         var leftOut = 0
         var lastWasReturn = false
         var masker: Masker
+        var stream: MaskingStream
     }
 
     private let state: Mutex<State>
@@ -30,7 +33,7 @@ public final class LogFile: Sendable {
             throw ShipitError(.failure, "could not write the log \(path): \(systemReason(errno))")
         }
         let size = Int(lseek(descriptor, 0, SEEK_END))
-        state = Mutex(State(descriptor: descriptor, size: max(0, size), masker: masker))
+        state = Mutex(State(descriptor: descriptor, size: max(0, size), masker: masker, stream: masker.stream()))
     }
 
     deinit {
@@ -41,7 +44,11 @@ public final class LogFile: Sendable {
     /// From here on these are hidden, and nothing else.
     func mask(_ secrets: [String]) {
         let masker = Masker(secrets: secrets)
-        state.withLock { $0.masker = masker }
+        state.withLock { state in
+            if state.hasLine { flush(&state) }
+            state.masker = masker
+            state.stream = masker.stream()
+        }
     }
 
     /// A text without what is hidden.
@@ -58,30 +65,37 @@ public final class LogFile: Sendable {
     /// What a program wrote, in pieces of any size.
     func output(_ bytes: UnsafeRawBufferPointer) {
         state.withLock { state in
-            for byte in bytes {
+            var rest = bytes
+            while let first = rest.first {
                 // A carriage return redraws a line on a terminal; here it ends one.
-                if byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r") {
-                    if byte == UInt8(ascii: "\n"), state.lastWasReturn, state.pending.isEmpty {
-                        state.lastWasReturn = false
-                        continue
-                    }
-                    state.lastWasReturn = byte == UInt8(ascii: "\r")
-                    flush(&state, keeping: 0)
-                } else {
-                    state.lastWasReturn = false
-                    state.pending.append(byte)
-                    if state.pending.count >= Self.longestLine + state.masker.overlap {
-                        flush(&state, keeping: state.masker.overlap)
-                    }
+                if first == UInt8(ascii: "\n") || first == UInt8(ascii: "\r") {
+                    let ends = first == UInt8(ascii: "\r") || !state.lastWasReturn || state.hasLine
+                    state.lastWasReturn = first == UInt8(ascii: "\r")
+                    if ends { flush(&state) }
+                    rest = UnsafeRawBufferPointer(rebasing: rest[1...])
+                    continue
                 }
+                state.lastWasReturn = false
+                let piece = rest[..<Self.lineEnd(rest, atMost: Self.longestLine - state.pending.count)]
+                state.hasLine = true
+                state.stream.mask(UnsafeRawBufferPointer(rebasing: piece), into: &state.pending)
+                if state.pending.count >= Self.longestLine { writeLine(&state) }
+                rest = UnsafeRawBufferPointer(rebasing: rest[piece.endIndex...])
             }
         }
+    }
+
+    private static func lineEnd(_ bytes: UnsafeRawBufferPointer, atMost limit: Int) -> Int {
+        let limit = min(bytes.count, max(1, limit))
+        var index = 0
+        while index < limit, bytes[index] != UInt8(ascii: "\n"), bytes[index] != UInt8(ascii: "\r") { index += 1 }
+        return index
     }
 
     /// Writes an unfinished last line, and says how much was left out.
     func finish() {
         state.withLock { state in
-            if !state.pending.isEmpty { flush(&state, keeping: 0) }
+            if state.hasLine { flush(&state) }
             if state.leftOut > 0 {
                 let text = "\(Timestamp.now.clock) * \(state.leftOut) bytes of output were left out\n"
                 state.leftOut = 0
@@ -92,17 +106,22 @@ public final class LogFile: Sendable {
 
     private func line(_ sign: String, _ text: String) {
         state.withLock { state in
-            if !state.pending.isEmpty { flush(&state, keeping: 0) }
+            if state.hasLine { flush(&state) }
             put("\(Timestamp.now.clock) \(sign) \(visibleLine(state.masker.masked(text)))\n", &state)
         }
     }
 
-    private func flush(_ state: inout State, keeping rest: Int) {
-        var bytes = state.masker.masked(state.pending)
-        let keep = rest > 0 ? Array(bytes.suffix(rest)) : []
-        bytes.removeLast(keep.count)
-        state.pending = keep
-        let text = "\(Timestamp.now.clock) | \(visibleOutput(bytes))\n"
+    /// The line is over.
+    private func flush(_ state: inout State) {
+        state.stream.finish(into: &state.pending)
+        writeLine(&state)
+        state.hasLine = false
+    }
+
+    /// Writes what is decided of the line, as a line.
+    private func writeLine(_ state: inout State) {
+        let text = "\(Timestamp.now.clock) | \(visibleOutput(state.pending))\n"
+        state.pending.removeAll(keepingCapacity: true)
         if state.size + text.utf8.count > Self.limit {
             state.leftOut += text.utf8.count
         } else {

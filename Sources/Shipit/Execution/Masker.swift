@@ -1,84 +1,104 @@
-/// Takes secrets out of text: as they are, and as base64, URL-encoded and hexadecimal text.
+/// Takes secrets out of text, in every form that ``SecretForms`` knows; each stretch of secret text becomes `***`.
 struct Masker: Sendable {
-    /// Longest first, so that no part of a longer secret is left over.
-    private let needles: [[UInt8]]
-    private static let stars = Array("***".utf8)
+    /// Nil when there is nothing to hide.
+    private let search: SecretSearch?
     /// Shorter values hide nothing and would blank out half of a log.
     static let shortest = 4
 
     init(secrets: [String]) {
-        var needles: Set<[UInt8]> = []
-        for secret in secrets {
-            // A log is read by lines, so a secret of several lines is hidden line by line.
-            for line in [secret] + secret.split(whereSeparator: \.isNewline).map(String.init)
-            where line.utf8.count >= Self.shortest {
-                let bytes = Array(line.utf8)
-                needles.insert(bytes)
-                needles.insert(Self.base64(bytes))
-                needles.insert(Self.hexadecimal(bytes))
-                needles.insert(Self.urlEncoded(bytes))
-            }
-        }
-        self.needles = needles.sorted { $0.count > $1.count }
+        let needles = secrets.reduce(into: Set<[UInt8]>()) { $0.formUnion(SecretForms.all(of: $1)) }
+        search = needles.isEmpty ? nil : SecretSearch(needles)
     }
 
-    /// How many bytes at the end of a piece may be the beginning of a secret.
-    var overlap: Int { max(0, (needles.first?.count ?? 1) - 1) }
-
     func masked(_ bytes: [UInt8]) -> [UInt8] {
-        guard !needles.isEmpty else { return bytes }
-        var result = bytes
-        for needle in needles where result.count >= needle.count {
-            result = Self.replace(needle, in: result)
-        }
+        guard search != nil else { return bytes }
+        var stream = stream()
+        var result: [UInt8] = []
+        result.reserveCapacity(bytes.count)
+        bytes.withUnsafeBytes { stream.mask($0, into: &result) }
+        stream.finish(into: &result)
         return result
     }
 
     func masked(_ text: String) -> String {
-        needles.isEmpty ? text : String(decoding: masked(Array(text.utf8)), as: UTF8.self)
+        search == nil ? text : String(decoding: masked(Array(text.utf8)), as: UTF8.self)
     }
 
-    private static func replace(_ needle: [UInt8], in bytes: [UInt8]) -> [UInt8] {
-        guard let first = needle.first else { return bytes }
-        var result: [UInt8] = []
-        var index = 0
-        while index < bytes.count {
-            if bytes[index] == first, index + needle.count <= bytes.count,
-                bytes[index..<index + needle.count].elementsEqual(needle)
-            {
-                result += stars
-                index += needle.count
-            } else {
-                result.append(bytes[index])
-                index += 1
+    func stream() -> MaskingStream { MaskingStream(search) }
+}
+
+/// Text that comes in pieces: what leaves is the same wherever the pieces end.
+///
+/// Only what may be the beginning of a secret is kept back, so at most as much as the longest one is long.
+struct MaskingStream: Sendable {
+    private let search: SecretSearch?
+    private var state: Int32 = 0
+    private var held: [UInt8] = []
+    /// In what is held: apart from one another, and in order.
+    private var secret: [Range<Int>] = []
+    /// The last byte that left was hidden, so that what follows it needs no stars of its own.
+    private var wasHidden = false
+
+    fileprivate init(_ search: SecretSearch?) { self.search = search }
+
+    mutating func mask(_ bytes: UnsafeRawBufferPointer, into result: inout [UInt8]) {
+        guard let search else {
+            result.append(contentsOf: bytes)
+            return
+        }
+        if held.isEmpty, state == 0 {
+            let plain = search.plainPrefix(of: bytes)
+            if plain > 0 {
+                result.append(contentsOf: bytes[..<plain])
+                wasHidden = false
             }
+            if plain == bytes.count { return }
+            return go(search, UnsafeRawBufferPointer(rebasing: bytes[plain...]), into: &result)
         }
-        return result
+        go(search, bytes, into: &result)
     }
 
-    private static func base64(_ bytes: [UInt8]) -> [UInt8] {
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-        var text: [UInt8] = []
-        for start in stride(from: 0, to: bytes.count - bytes.count % 3, by: 3) {
-            let group = Int(bytes[start]) << 16 | Int(bytes[start + 1]) << 8 | Int(bytes[start + 2])
-            for shift in [18, 12, 6, 0] { text.append(alphabet[group >> shift & 63]) }
-        }
-        // The last one or two bytes are left out: their digits change with what follows the secret.
-        return text.count >= shortest ? text : bytes
+    /// The text is over: what is held is no beginning of anything.
+    mutating func finish(into result: inout [UInt8]) {
+        emit(held.count, from: held, into: &result)
+        held.removeAll(keepingCapacity: true)
+        secret.removeAll(keepingCapacity: true)
+        state = 0
+        wasHidden = false
     }
 
-    private static func hexadecimal(_ bytes: [UInt8]) -> [UInt8] {
-        let digits = Array("0123456789abcdef".utf8)
-        return bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+    private mutating func go(_ search: SecretSearch, _ bytes: UnsafeRawBufferPointer, into result: inout [UInt8]) {
+        let before = held.count
+        held.append(contentsOf: bytes)
+        let depth = search.run(bytes, from: &state) { end, length in
+            var found = before + end - length..<before + end
+            while let last = secret.last, last.upperBound >= found.lowerBound {
+                found = min(last.lowerBound, found.lowerBound)..<found.upperBound
+                secret.removeLast()
+            }
+            secret.append(found)
+        }
+        let decided = held.count - depth
+        emit(decided, from: held, into: &result)
+        held.removeFirst(decided)
+        secret = secret.compactMap { range in
+            range.upperBound <= decided ? nil : max(0, range.lowerBound - decided)..<(range.upperBound - decided)
+        }
     }
 
-    private static func urlEncoded(_ bytes: [UInt8]) -> [UInt8] {
-        let digits = Array("0123456789ABCDEF".utf8)
-        return bytes.flatMap { byte -> [UInt8] in
-            let isPlain =
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
-                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "-._~".utf8.contains(byte)
-            return isPlain ? [byte] : [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+    private mutating func emit(_ count: Int, from bytes: [UInt8], into result: inout [UInt8]) {
+        var position = 0
+        for range in secret where range.lowerBound < count {
+            if range.lowerBound > position {
+                result.append(contentsOf: bytes[position..<range.lowerBound])
+                wasHidden = false
+            }
+            if !wasHidden { result.append(contentsOf: [0x2A, 0x2A, 0x2A]) }
+            wasHidden = true
+            position = min(count, range.upperBound)
         }
+        guard position < count else { return }
+        result.append(contentsOf: bytes[position..<count])
+        wasHidden = false
     }
 }
