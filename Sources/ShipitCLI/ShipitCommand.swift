@@ -25,7 +25,7 @@ public struct ShipitCommand: AsyncParsableCommand {
                 name: "Set up",
                 subcommands: [
                     InitCommand.self, TemplateCommand.self, AppsCommand.self, RemoveCommand.self, EnvCommand.self,
-                    ValidateCommand.self, ImportCommand.self, DemoCommand.self,
+                    NotifyCommand.self, ValidateCommand.self, ImportCommand.self, DemoCommand.self,
                 ]),
             CommandGroup(
                 name: "See",

@@ -6,7 +6,9 @@ import Testing
 
 extension Failpoint {
     /// Steps that are reached only where a buildspec has a cache or a policy keeps workspaces.
-    static let ofKeeping: Set<Failpoint> = [.cacheTaken, .cacheBeforeSave, .workspaceTaken, .workspaceBeforeKept]
+    static let ofKeeping: Set<Failpoint> = [
+        .cacheTaken, .cacheBeforeSave, .workspaceTaken, .workspaceBeforeKept, .notifyDelivered,
+    ]
     /// Steps of `deploy-local`.
     static let ofInstalling: Set<Failpoint> = [
         .installStaged, .installJournalled, .installExchanged, .installDone, .installPutBack,

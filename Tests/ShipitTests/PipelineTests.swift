@@ -129,9 +129,9 @@ import Testing
     @Test(arguments: [
         (
             "colour: red",
-            #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, triggers, mode, supersede_waiting, push, foreign_options, allow, build, retention, migrations, environments"#
+            #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, triggers, mode, supersede_waiting, push, foreign_options, allow, build, retention, migrations, environments, secrets, notify"#
         ),
-        ("notify: []", #"pipeline.yml:6:1: "notify" is not supported yet"#),
+        ("notify: ann", #"pipeline.yml:6:9: notify wants a list, found "ann""#),
         ("triggers: []", "pipeline.yml:6:11: triggers wants at least one entry such as - branches: [main]"),
         ("triggers: main", #"pipeline.yml:6:11: triggers wants a list, found "main""#),
         (

@@ -8,12 +8,15 @@ extension YAMLReader {
             keys: [
                 "name", "targets", "promotion", "layout", "shared", "keep", "health", "on_failure", "runas",
                 "hook_timeout", "spare", "file_exists_behavior", "ignore_application_stop_failures", "view",
-                "approvals", "soak", "window", "freeze", "retry",
+                "approvals", "soak", "window", "freeze", "retry", "requires",
             ])
         var environment = EnvironmentPolicy(name: "", targets: [])
         if let node = keys["name"] {
             environment.name = appName(node, of: "name") ?? ""
             if environment.name == "build" { error(node, "\"build\" is the name of the build, expected another name") }
+            if ["all", "notify"].contains(environment.name) {
+                error(node, "\"\(environment.name)\" is a name of shipit's own, expected another name")
+            }
         } else {
             error(node, "an environment has no name, expected name: staging or the like")
         }
@@ -37,6 +40,7 @@ extension YAMLReader {
         }
         checkLayout(environment.layout, keys, places)
         if let node = keys["shared"] { environment.shared = shared(node) }
+        if let node = keys["requires"] { environment.requires = variableNames(node, of: "requires") }
         if let node = keys["keep"], let number = number(node, of: "keep", in: 0...1000) { environment.keep = number }
         if let node = keys["spare"], let isOn = flag(node, of: "spare") { environment.spare = isOn }
         if let node = keys["health"] { environment.health = health(node) }

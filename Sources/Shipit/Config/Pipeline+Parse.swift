@@ -18,9 +18,8 @@ extension Pipeline {
             root, of: "pipeline.yml",
             keys: [
                 "app", "repository", "triggers", "mode", "supersede_waiting", "push", "foreign_options", "allow", "build",
-                "retention", "migrations", "environments",
-            ],
-            later: ["notify", "secrets"])
+                "retention", "migrations", "environments", "secrets", "notify",
+            ])
         func missing(_ key: String, _ what: String) {
             if keys[key] == nil { reader.error(root, "\"\(key)\" is missing, expected \(what)") }
         }
@@ -48,6 +47,11 @@ extension Pipeline {
         environments = keys["environments"].map { reader.environments($0, enteredBy: Set(entered.map(\.name))) } ?? []
         for (name, node) in entered { reader.checkEnvironment(name, node, among: environments) }
         if let node = keys["allow"] { allow = reader.allowance(node, environments) }
+        if let node = keys["secrets"] { secrets = reader.secretCommands(node) }
+        if let node = keys["notify"] { notify = reader.destinations(node) }
+        for node in [keys["secrets"], keys["notify"]] {
+            reader.checkNames(node, in: environments.map(\.name) + [Pipeline.buildName])
+        }
     }
 }
 
@@ -87,7 +91,7 @@ extension YAMLReader {
             node, of: "build",
             keys: [
                 "buildspec", "timeout", "sandbox", "network", "see", "workspace", "runtime_versions", "retry",
-                "at_once",
+                "at_once", "requires",
             ],
             later: ["limits", "cache"])
         if let node = keys["buildspec"], let path = relativePath(node, of: "buildspec") { build.buildspec = path }
@@ -106,6 +110,7 @@ extension YAMLReader {
         }
         if let node = keys["retry"], let times = number(node, of: "retry", in: 0...10) { build.retry = times }
         if let node = keys["at_once"], let count = number(node, of: "at_once", in: 1...64) { build.atOnce = count }
+        if let node = keys["requires"] { build.requires = variableNames(node, of: "requires") }
         if let node = keys["see"] {
             build.see = list(node, of: "see").compactMap { absolutePath($0, of: "an entry of see") }
             if build.see.contains("/") { error(node, "see wants folders, \"/\" would show everything") }

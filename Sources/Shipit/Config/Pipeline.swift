@@ -26,6 +26,10 @@ public struct Pipeline: Hashable, Sendable {
     public var retention = RetentionPolicy()
     /// Files whose change is a migration, which going back does not undo.
     public var migrations: [Glob] = []
+    /// Secrets that commands tell when a job begins.
+    public var secrets: [SecretCommand] = []
+    /// Who is told what happens.
+    public var notify: [Destination] = []
     /// In the order in which a revision passes them; never empty.
     public var environments: [EnvironmentPolicy]
 
@@ -96,6 +100,8 @@ public struct BuildPolicy: Hashable, Sendable {
     public var retry = 0
     /// Folders outside /usr that builds may read; their `bin` folders join PATH.
     public var see: [String] = []
+    /// Variables that must be set before the first command.
+    public var requires: [String] = []
 
     public init() {}
 }
@@ -130,6 +136,8 @@ public struct EnvironmentPolicy: Hashable, Sendable {
     /// A release is prepared ahead in each target, so that a deployment costs no more than what changed.
     public var spare = true
     public var health: HealthCheck?
+    /// Variables that must be set before the first hook script.
+    public var requires: [String] = []
     public var onFailure = OnFailure.rollback
     /// The user of hook scripts that name none; nil for the owner of the target.
     public var runas: String?

@@ -5,7 +5,7 @@ extension BuildJob {
     /// Everything that can be known to be missing before the first command, each with what to do about it.
     func obstacles(to spec: Buildspec, isEnclosed: Bool) throws -> [String] {
         var obstacles: [String] = []
-        let entries = try installation.environmentFile(run.app, "build").entries
+        let entries = settings.entries
         let missing = spec.secrets.filter { secret in !entries.contains { $0.name == secret.name } }
         if !missing.isEmpty {
             let names = missing.map { "\($0.name) (\($0.origin.rawValue): \($0.reference))" }
@@ -48,8 +48,7 @@ extension BuildJob {
         variables["PATH"] = (folders + [Command.path]).joined(separator: ":")
         variables.merge(spec.variables) { $1 }
         variables.merge(try installation.ledger.variables(of: run.id)) { $1 }
-        let own = try installation.environmentFile(run.app, "build").entries
-        for entry in own where !isHidden(entry, spec) { variables[entry.name] = entry.value }
+        for entry in settings.entries where !isHidden(entry, spec) { variables[entry.name] = entry.value }
         variables.merge([
             "HOME": isEnclosed ? Sandbox.home : workspace.home,
             "TMPDIR": isEnclosed ? "/tmp" : workspace.temporary,
@@ -89,8 +88,8 @@ extension BuildJob {
         return variables
     }
 
-    func secrets(_ spec: Buildspec) throws -> [String: String] {
-        let entries = try installation.environmentFile(run.app, "build").entries.filter { isHidden($0, spec) }
+    func secrets(_ spec: Buildspec) -> [String: String] {
+        let entries = settings.entries.filter { isHidden($0, spec) }
         return Dictionary(entries.map { ($0.name, $0.value) }) { $1 }
     }
 }

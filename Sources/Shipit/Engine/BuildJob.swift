@@ -13,6 +13,8 @@ struct BuildJob: Sendable {
     let sandboxObstacle: @Sendable () async -> String?
     /// The build of a batch that this is; nil for one that stands alone.
     var task: String?
+    /// The server's variables and secrets, known once it is clear that something is built.
+    var settings = EnvironmentFile()
 
     typealias Result = Attempt<Artifact>
 
@@ -59,6 +61,16 @@ struct BuildJob: Sendable {
             return .made(try await describeTree(aside, store, isPackedNow: known != nil))
         }
         try cancellation.check()
+        var job = self
+        let sources = SecretSources(installation, run.app, Pipeline.buildName, policy.pipeline)
+        job.settings = try await sources.settings(say: { log.say($0) }, hide: { log.mask($0) }, cancellation)
+        return try await job.build(buildspec, aside, store, cancellation)
+    }
+
+    private func build(
+        _ buildspec: (spec: Buildspec, digest: Digest), _ aside: String, _ store: ArtifactStore,
+        _ cancellation: Cancellation
+    ) async throws -> Result {
         if let batch = buildspec.spec.batch {
             return try await build(batch, of: buildspec.spec, digest: buildspec.digest, aside, store, cancellation)
         }
@@ -168,7 +180,7 @@ struct BuildJob: Sendable {
         let command = driver(spec.shell, workspace, isEnclosed: site.isEnclosed, variables: site.variables)
         let log = log
         let (outcome, phases) = try await BuildSession.open(
-            command, control: workspace.control, secrets: try secrets(spec), isFresh: spec.version == .one,
+            command, control: workspace.control, secrets: secrets(spec), isFresh: spec.version == .one,
             limit: policy.pipeline.build.timeout, cancellation: cancellation,
             output: { log.output($0) }, { try await carryOut(spec, $0) })
         log.finish()

@@ -19,9 +19,11 @@ struct DeployJob: Sendable {
             let isFirst = policy.pipeline.environments.first?.name == job.name
             let isPacked = artifact.digest != nil
             if !isPacked, !isFirst { try await pack(artifact) }
-            let plan = try plan()
-            let ledger = installation.ledger
-            let announce: @Sendable (String) throws -> Void = { try ledger.progress(job, "\(job.name): \($0)") }
+            let plan = try await plan(cancellation)
+            let (ledger, log) = (installation.ledger, log)
+            let announce: @Sendable (String) throws -> Void = {
+                try ledger.progress(job, log.masked("\(job.name): \($0)"))
+            }
             try await Deployer(plan: plan, log: log, announce: announce).deploy(cancellation) {
                 if !isPacked, isFirst { try await pack(artifact) }
             }
@@ -78,7 +80,8 @@ struct DeployJob: Sendable {
             case .errored: .errored
             case .cancelled: .cancelled
             }
-        let ending = Ending(status, reason, duration: duration)
+        // A health check's command or a script's name can hold one.
+        let ending = Ending(status, log.masked(reason), duration: duration)
         try installation.ledger.endDeployment(
             job, deployment, as: ending, isLive: failure.isLeftAsItIs && isOnDisk, notes: notes)
     }
@@ -100,7 +103,7 @@ struct DeployJob: Sendable {
     /// The plan, from the policy that the job was made under and from what the ledger knows.
     ///
     /// `puttingBack`: variables that cannot be read are left out rather than keep the old release from coming back.
-    func plan(puttingBack: Bool = false) throws -> DeploymentPlan {
+    func plan(puttingBack: Bool = false, _ cancellation: Cancellation? = nil) async throws -> DeploymentPlan {
         guard let environment = policy.pipeline.environment(job.name) else {
             throw ShipitError(.configuration, "the policy of run \(run.id) has no environment \(job.name)")
         }
@@ -109,14 +112,7 @@ struct DeployJob: Sendable {
         }
         let home = installation.home
         let place = deployment.kind == .rollback ? nil : try place(try artifact())
-        let file: EnvironmentFile
-        do {
-            file = try installation.environmentFile(run.app, job.name)
-        } catch {
-            guard puttingBack else { throw error }
-            log.say("the variables are left out: \(error)")
-            file = EnvironmentFile()
-        }
+        let file = try await settings(puttingBack: puttingBack, cancellation)
         var hooks: [LifecycleEvent: String] = [:]
         for event in LifecycleEvent.ofDeployment + LifecycleEvent.ofShipit
         where FileSystem.exists(home.hook(run.app, event)) {
@@ -144,6 +140,31 @@ struct DeployJob: Sendable {
             skipsRollbackHook: job.skipsRollbackHook,
             hasView: environment.hasView,
             reserved: installation.reserved)
+    }
+
+    /// Variables and secrets, hidden from the log before anything of them can get there.
+    private func settings(puttingBack: Bool, _ cancellation: Cancellation?) async throws -> EnvironmentFile {
+        let sources = SecretSources(installation, run.app, job.name, policy.pipeline)
+        let isComplete = try !installation.ledger.goesWithoutSecrets(job)
+        if !isComplete { log.say("what commands tell is left out, as asked") }
+        do {
+            return try await sources.settings(
+                isComplete: isComplete, say: { log.say($0) }, hide: { log.mask($0) }, cancellation)
+        } catch {
+            if !puttingBack, deployment.kind == .rollback, !(error is CancellationError) {
+                throw ShipitError(
+                    .failure, ((error as? ShipitError)?.message ?? "\(error)"),
+                    hint: "shipit rollback \(job.name) --app \(run.app) --without-secrets goes back without it")
+            }
+            guard puttingBack else { throw error }
+            log.say("some secrets are left out: \(error)")
+        }
+        do {
+            return try await sources.settings(isComplete: false, hide: { log.mask($0) })
+        } catch {
+            log.say("the variables are left out: \(error)")
+            return EnvironmentFile()
+        }
     }
 
     private func place(_ artifact: Artifact) throws -> DeploymentPlan.ArtifactPlace {

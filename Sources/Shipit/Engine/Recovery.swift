@@ -37,14 +37,14 @@ struct Recovery: Sendable {
         let policy = try installation.policy(of: job)
         _ = try Directory(creating: installation.home.run(job.run), mode: 0o700)
         // Without its secrets the log is still needed; nothing that runs now is told them.
-        let secrets = (try? installation.environmentFile(job.app, job.name).secrets) ?? []
+        let secrets = (try? SecretSources(installation, job.app, job.name, policy.pipeline).fileSecrets()) ?? []
         let log = try LogFile(at: installation.home.log(job.run, job.name), masker: Masker(secrets: secrets))
         log.say("the worker died during attempt \(job.attempt)")
         let deploy = DeployJob(
             installation: installation, job: job, run: run, deployment: deployment, policy: policy, log: log)
         let ledger = installation.ledger
-        let deployer = Deployer(plan: try deploy.plan(puttingBack: true), log: log) {
-            try ledger.progress(job, "\(job.name): \($0)")
+        let deployer = Deployer(plan: try await deploy.plan(puttingBack: true), log: log) {
+            try ledger.progress(job, log.masked("\(job.name): \($0)"))
         }
         let hadSucceeded: Bool
         do {

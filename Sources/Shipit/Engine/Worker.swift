@@ -85,7 +85,7 @@ public final class Worker: Service {
             }
             try await work(holding: lock)
             // A push that found the lock held relies on this look after it was let go.
-            if stay == .untilIdle, !hasWork { return }
+            if stay == .untilIdle, !hasWork, !hasNews { return }
         }
     }
 
@@ -118,9 +118,11 @@ public final class Worker: Service {
         }
         let obstacle = SandboxObstacle()
         let intaking = Intaking(installation) { logger.info("\($0)") }
+        let notifier = try Notifier(installation, logger: logger) { [watch] in watch.wake() }
         try await withThrowingDiscardingTaskGroup { group in
             // From a task of its own: a worker that recovers, tidies up or stops is alive too.
             group.addTask { [self] in await beat(id) }
+            group.addTask { await notifier.run(afterDeath: followsDeath) }
             try await Recovery(installation: installation, worker: id, logger: logger).run()
             if followsDeath {
                 for app in installation.apps().apps {
@@ -147,7 +149,11 @@ public final class Worker: Service {
                 }
                 let isBusy = running.withLock { !$0.isEmpty } || preparing.withLock { !$0.isEmpty }
                 if stopping, !isBusy { break }
-                if stay == .untilIdle, !isBusy, rhythm.trouble == nil, !intaking.isWaiting, !hasWork { break }
+                if stay == .untilIdle, !isBusy, rhythm.trouble == nil, !intaking.isWaiting, !hasWork,
+                    isIdle(notifier)
+                {
+                    break
+                }
                 if let trouble = rhythm.trouble, !stopping {
                     // Not the watch: what is written to the log about the trouble would end its wait at once.
                     try? await Task.sleep(for: .milliseconds(min(10_000, 250 * trouble)))  // cut short: look again
@@ -157,6 +163,7 @@ public final class Worker: Service {
             }
             group.cancelAll()
         }
+        notifier.settle()
         do {
             try installation.ledger.removeWorker(id)
         } catch {
@@ -349,13 +356,6 @@ public final class Worker: Service {
                 try? await Task.sleep(for: .seconds(min(attempt, 10)))
             }
         }
-    }
-
-    private func openLog(_ job: Job) throws -> LogFile {
-        let folder = installation.home.run(job.run)
-        _ = try Directory(creating: folder, mode: 0o700)
-        let secrets = try installation.environmentFile(job.app, job.name).secrets
-        return try LogFile(at: installation.home.log(job.run, job.name), masker: Masker(secrets: secrets))
     }
 
     /// The references that show what is live, and old releases: after the deployment, never part of it.

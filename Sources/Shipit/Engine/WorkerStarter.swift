@@ -7,7 +7,8 @@ public enum WorkerStarter {
     public static func startIfNeeded(_ installation: Installation, program: String) throws {
         let home = installation.home
         let hasSpool = FileSystem.names(in: home.spool).contains { $0.hasSuffix(".push") }
-        guard try hasSpool || installation.ledger.hasWork(), !WorkerLock.isHeld(home) else { return }
+        guard !WorkerLock.isHeld(home) else { return }
+        guard try hasSpool || installation.ledger.hasWork() || Notifier.isNeeded(installation) else { return }
         try start(home, program: program)
     }
 

@@ -24,6 +24,9 @@ public struct Event: Hashable, Sendable, Codable {
         case artifactDiffers = "artifact.differs"
         case deploymentMarked = "deployment.marked"
         case releaseRepaired = "release.repaired"
+        case notifyGivenUp = "notify.given-up"
+        /// Never in the ledger: what a test of destinations sends.
+        case notifyTest = "notify.test"
     }
 
     public let id: Int64
@@ -32,6 +35,8 @@ public struct Event: Hashable, Sendable, Codable {
     public let app: String?
     public let run: Int64?
     public let job: Int64?
+    /// Of an event that belongs to no job.
+    public var environment: String?
     /// One line, already safe to print.
     public let text: String
 }

@@ -38,6 +38,7 @@ public enum Failpoint: String, Hashable, Sendable, CaseIterable {
     case recoveryBegan = "recovery-began"
     case retentionBeforeRemove = "retention-before-remove"
     case spareBeforeRename = "spare-before-rename"
+    case notifyDelivered = "notify-delivered"
 
     /// Read once: the environment of a process does not change.
     private static let wanted: (name: Substring, action: Substring)? = {

@@ -95,6 +95,11 @@ public struct Installation: Sendable {
         if let status = FileSystem.status(path), status.st_mode & 0o077 != 0 {
             throw ShipitError(.configuration, "\(path) may be read by others", hint: "chmod 600 \(path)")
         }
+        if let status = FileSystem.status(path), status.st_uid != geteuid() {
+            let owner = User.named(by: status.st_uid)?.name ?? "uid \(status.st_uid)"
+            let me = User.named(by: geteuid())?.name ?? "\(geteuid())"
+            throw ShipitError(.configuration, "\(path) belongs to \(owner)", hint: "chown \(me) \(path)")
+        }
         return try EnvironmentFile(parsing: String(decoding: bytes, as: UTF8.self), file: path)
     }
 }

@@ -311,7 +311,7 @@ extension Database {
                 WHERE app = ? AND name = ?
                 """,
             arguments: [hold.kind, hold.reason, hold.by, hold.since, hold.until, app, name])
-        try say(.holdPlaced, app: app, "\(name) is held by \(hold.by): \(hold.reason)")
+        try say(.holdPlaced, app: app, environment: name, "\(name) is held by \(hold.by): \(hold.reason)")
     }
 
     func liftHold(_ app: String, _ name: String, kind: Hold.Kind?, by: String) throws {
@@ -321,7 +321,7 @@ extension Database {
                 UPDATE environment SET hold_kind = NULL, hold_reason = NULL, hold_by = NULL, hold_since = NULL,
                 hold_until = NULL WHERE app = ? AND name = ?
                 """, arguments: [app, name])
-        try say(.holdLifted, app: app, "the hold on \(name) was lifted by \(by)")
+        try say(.holdLifted, app: app, environment: name, "the hold on \(name) was lifted by \(by)")
     }
 
     func markBad(_ revision: Revision, _ app: String, _ environment: String, by: String, reason: String?) throws {

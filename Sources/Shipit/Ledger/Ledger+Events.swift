@@ -37,10 +37,14 @@ extension Ledger {
 }
 
 extension Database {
-    func say(_ kind: Event.Kind, app: String? = nil, run: Int64? = nil, job: Int64? = nil, _ text: String) throws {
+    /// `environment`: of what belongs to no job.
+    func say(
+        _ kind: Event.Kind, app: String? = nil, run: Int64? = nil, job: Int64? = nil, environment: String? = nil,
+        _ text: String
+    ) throws {
         try execute(
-            cached: "INSERT INTO event (at, kind, app, run, job, text) VALUES (?, ?, ?, ?, ?, ?)",
-            arguments: [Timestamp.now, kind, app, run, job, visibleLine(text)])
+            cached: "INSERT INTO event (at, kind, app, run, job, environment, text) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            arguments: [Timestamp.now, kind, app, run, job, environment, visibleLine(text)])
     }
 }
 

@@ -140,6 +140,7 @@ extension Event: FetchableRecord {
         app = row["app"]
         run = row["run"]
         job = row["job"]
+        environment = row["environment"]
         text = row["text"]
     }
 }

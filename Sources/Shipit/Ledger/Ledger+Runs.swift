@@ -100,7 +100,7 @@ extension Ledger {
     /// A run that makes an earlier release live again; the deployment that runs there is cancelled.
     public func rollBack(
         to deployment: Deployment, by: String, reason: String?, policy: Policy, ignoringStopFailures: Bool = false,
-        skippingRollbackHook: Bool = false
+        skippingRollbackHook: Bool = false, withoutSecrets: Bool = false
     ) throws -> Int64 {
         try write { db in
             let app = deployment.app
@@ -115,10 +115,14 @@ extension Ledger {
             try steer(db, app, .called(step), orUnder: policy)
             try db.execute(
                 cached: """
-                    UPDATE job SET back_to = ?, ignores_stop_failures = ?, skips_rollback_hook = ?, why = ?
+                    UPDATE job SET back_to = ?, ignores_stop_failures = ?, skips_rollback_hook = ?, why = ?,
+                    without_secrets = ?
                     WHERE run = ? AND position = ?
                     """,
-                arguments: [deployment.id, ignoringStopFailures, skippingRollbackHook, reason, run, position])
+                arguments: [
+                    deployment.id, ignoringStopFailures, skippingRollbackHook, reason, withoutSecrets, run,
+                    position,
+                ])
             try db.execute(
                 cached: """
                     UPDATE job SET cancelled_by = ? WHERE app = ? AND name = ? AND kind = 'deploy'

@@ -24,6 +24,7 @@ extension Doctor {
                     .problem, "builds of \(app.name)", "its policy wants them enclosed, and \(obstacle)",
                     mend: "apt install bubblewrap"))
         }
+        items += try secrets(of: app, installation) + destinations(of: app, installation)
         for environment in app.pipeline.environments {
             for path in environment.targets { items += target(path, "target \(app.name) \(environment.name)") }
         }

@@ -51,11 +51,12 @@ public struct Rollback: Hashable, Sendable {
     /// Makes the run; gives its number.
     public func perform(
         _ installation: Installation, _ app: App, reason: String?, ignoringStopFailures: Bool = false,
-        skippingRollbackHook: Bool = false
+        skippingRollbackHook: Bool = false, withoutSecrets: Bool = false
     ) throws -> Int64 {
         try installation.ledger.rollBack(
             to: to, by: installation.person, reason: reason, policy: app.policy,
-            ignoringStopFailures: ignoringStopFailures, skippingRollbackHook: skippingRollbackHook)
+            ignoringStopFailures: ignoringStopFailures, skippingRollbackHook: skippingRollbackHook,
+            withoutSecrets: withoutSecrets)
     }
 
     static func checkHold(_ state: EnvironmentState) throws {

@@ -61,6 +61,12 @@ public struct Validation: Hashable, Sendable {
     public init(revision: Revision, of app: App, in installation: Installation, viewObstacle: String?) throws {
         files = [app.pipeline.repository + " " + revision.abbreviated()]
         diagnostics = app.warnings
+        for name in app.pipeline.environments.map(\.name) + [Pipeline.buildName] {
+            let file = installation.home.policy(app.name)
+            diagnostics += try SecretSources(installation, app.name, name, app.pipeline).gaps().map {
+                Diagnostic(.warning, file: file, "\($0.what); \($0.mend)")
+            }
+        }
         let tree = RevisionTree(repository: try app.repository(), revision: revision)
         let views = ViewReview(
             environments: app.pipeline.environments, reserved: installation.reserved, obstacle: viewObstacle)

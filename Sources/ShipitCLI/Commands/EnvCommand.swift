@@ -7,8 +7,9 @@ struct EnvCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "env", abstract: "An environment's variables and secrets.",
         discussion: """
-            Hook scripts of the environment see them; those of the environment `build` are seen by builds. They take
-            effect with the next deployment.
+            Hook scripts of the environment see them. Those of `all` are seen by hook scripts of every environment that does
+            not set them itself, those of `build` by builds alone, and those of `notify` sign and address notifications.
+            They take effect with the next deployment.
 
             EXAMPLE
               shipit env set staging PORT=8081
@@ -23,7 +24,7 @@ struct EnvList: ParsableCommand {
         commandName: "list", abstract: "List variables; the values of secrets are not shown.",
         discussion: "EXAMPLE\n  shipit env list production")
 
-    @Argument(help: "The environment, or build.") var environment: String
+    @Argument(help: "The environment, or all, build or notify.") var environment: String
     @OptionGroup var json: JSONOption
     @OptionGroup var options: Options
 
@@ -59,7 +60,7 @@ struct EnvSet: ParsableCommand {
               printf %s "$TOKEN" | shipit env set production --secret API_TOKEN
             """)
 
-    @Argument(help: "The environment, or build.") var environment: String
+    @Argument(help: "The environment, or all, build or notify.") var environment: String
     @Argument(help: "NAME=VALUE, or with --secret just the NAME.") var assignments: [String]
     @Flag(name: .long, help: "Read the value from standard input and never show it.") var secret = false
     @OptionGroup var options: Options
@@ -113,7 +114,7 @@ struct EnvUnset: ParsableCommand {
         commandName: "unset", abstract: "Remove variables and secrets.",
         discussion: "EXAMPLE\n  shipit env unset staging LEVEL")
 
-    @Argument(help: "The environment, or build.") var environment: String
+    @Argument(help: "The environment, or all, build or notify.") var environment: String
     @Argument(help: "The names.") var names: [String]
     @OptionGroup var options: Options
 
@@ -133,7 +134,7 @@ struct EnvUnset: ParsableCommand {
     }
 }
 
-/// An environment of the app, or `build`.
+/// An environment of the app, or the name of a file of its own: `build`, `all` or `notify`.
 private func checked(_ name: String, _ app: App) throws -> String {
-    name == "build" ? name : try app.environment(name).name
+    Pipeline.reservedNames.contains(name) ? name : try app.environment(name).name
 }

@@ -25,6 +25,8 @@ struct RollbackCommand: AsyncParsableCommand {
     @Flag(name: .customLong("skip-rollback-hook"), help: "Leave out the Rollback hook of what is live.")
     var skipsHook = false
     @Flag(name: .customLong("ignore-application-stop-failures"), help: .stopFailures) var ignoresStopFailures = false
+    @Flag(name: .long, help: "Go back also when commands do not tell their secrets; hook scripts run without them.")
+    var withoutSecrets = false
     @Flag(name: .customLong("dry-run"), help: "Say what it would do, and do nothing.") var isDry = false
     @OptionGroup var following: FollowOption
     @OptionGroup var options: Options
@@ -33,13 +35,13 @@ struct RollbackCommand: AsyncParsableCommand {
         let terminal = Terminal()
         let installation = try options.installation()
         let app = try options.chosenApp(installation)
-        if to == nil, let running = try RunningDeployment.find(installation, app, environment),
-            try await stop(running, installation, terminal)
-        {
-            return
+        if to == nil, let running = try RunningDeployment.find(installation, app, environment) {
+            try app.pipeline.allow.check(.rollback, in: running.environment, person: installation.person)
+            if try await stop(running, installation, terminal) { return }
         }
         let revision = try to.map { try named($0, installation, app) }
         let rollback = try Rollback.choose(installation, app, environment, to: revision, crossing: crossing)
+        try app.pipeline.allow.check(.rollback, in: rollback.environment, person: installation.person)
         terminal.say(
             "\(rollback.environment): from \(rollback.from.revision.abbreviated()) back to \(rollback.to.revision.abbreviated())"
         )
@@ -51,7 +53,7 @@ struct RollbackCommand: AsyncParsableCommand {
         if isDry { return say(rollback, terminal) }
         let run = try rollback.perform(
             installation, app, reason: reason.map { visibleLine($0) }, ignoringStopFailures: ignoresStopFailures,
-            skippingRollbackHook: skipsHook)
+            skippingRollbackHook: skipsHook, withoutSecrets: withoutSecrets)
         try await follow(run, installation, detach: following.detach)
     }
 

@@ -131,6 +131,8 @@ struct RejectCommand: ParsableCommand {
         _ = try installation.ledger.cancel(
             run: record.run.id, by: installation.person, reason: "rejected by \(installation.person)\(why)")
         Terminal().say("run \(record.run.id) was rejected")
+        // Somebody may want to be told.
+        try WorkerStarter.startIfNeeded(installation, program: OwnProgram.path)
     }
 }
 
@@ -252,6 +254,8 @@ struct HoldCommand: ParsableCommand {
         Terminal().say(
             "\(environment.name) of \(app.name) is held\(end.map { " until \($0.local)" } ?? ""); shipit unhold \(environment.name) lifts it"
         )
+        // Somebody may want to be told.
+        try WorkerStarter.startIfNeeded(installation, program: OwnProgram.path)
     }
 
     private static func time(_ text: String) throws -> Timestamp {

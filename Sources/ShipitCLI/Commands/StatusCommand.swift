@@ -48,6 +48,8 @@ private struct AppStatus {
     let app: App
     let environments: [(policy: EnvironmentPolicy, state: EnvironmentState)]
     let runs: [RunRecord]
+    /// Destinations of notifications that do not answer.
+    let silent: [DestinationState]
 
     init(_ installation: Installation, _ app: App) throws {
         self.installation = installation
@@ -56,6 +58,7 @@ private struct AppStatus {
             ($0, try installation.ledger.environment(app.name, $0.name))
         }
         runs = try installation.ledger.openRuns(app: app.name)
+        silent = try installation.ledger.destinations(app: app.name).filter { $0.failingSince != nil }
     }
 
     private func waiting(_ environment: String) -> (record: RunRecord, job: Job)? {
@@ -110,6 +113,11 @@ private struct AppStatus {
             )
             if job.status == .waiting, job.waits != .turn { terminal.answer("    \(command(record, job))") }
         }
+        for state in silent {
+            let since = state.failingSince.map { " since \($0.local)" } ?? ""
+            let what = terminal.painted("does not answer\(since)", .yellow)
+            terminal.answer("  notify: \(state.name) \(what): \(state.reason ?? "")")
+        }
     }
 
     var json: JSON {
@@ -117,6 +125,7 @@ private struct AppStatus {
             "app": .string(app.name),
             "environments": .array(environments.map { json($0.policy, $0.state) }),
             "runs": .array(runs.map(\.json)),
+            "silent": .array(silent.map(\.json)),
         ]
     }
 
