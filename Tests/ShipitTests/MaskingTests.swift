@@ -47,6 +47,15 @@ import Testing
         #expect(hidden(bytes.map { String(format: "%02X", $0) }.joined()) == "before *** after")
     }
 
+    @Test func `hexadecimal digits with something between the bytes are hidden too`() {
+        let digits = Data("a-secret-of-25-characters".utf8).map { String(format: "%02x", $0) }
+        for mark in [" ", ":", "\\x"] {
+            #expect(hidden(digits.joined(separator: mark), "a-secret-of-25-characters") == "before *** after")
+        }
+        let lines = [digits.prefix(16), digits.dropFirst(16)].map { " " + $0.joined(separator: " ") }
+        #expect(lines.allSatisfy { hidden($0, "a-secret-of-25-characters").hasPrefix("before  ***") })
+    }
+
     @Test(arguments: ["", "u", "us", "user:", "Søn:", "a longer name:"])
     func `a secret anywhere in a longer base64 text is hidden, in both alphabets`(before: String) {
         let secret = "hünter2?>~~secret-value"

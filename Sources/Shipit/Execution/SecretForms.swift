@@ -59,6 +59,12 @@ enum SecretForms {
             forms.insert(text)
             // xxd -p breaks lines at 60 digits.
             forms.formUnion(lines(of: text, 60))
+            // od and hexdump part the bytes, and have 16 of them in a line; openssl has colons.
+            for mark in [" ", ":", "\\x"] {
+                let parted = bytes.map { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }.joined(separator: mark.utf8)
+                forms.insert(Array(parted))
+                if mark == " " { forms.formUnion(lines(of: Array(parted), 48)) }
+            }
         }
         return forms
     }
