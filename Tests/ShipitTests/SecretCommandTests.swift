@@ -74,6 +74,34 @@ import Testing
         #expect(world.read("\(world.staging)/seen") == "by hand")
     }
 
+    @Test func `what a failing script prints of a secret is hidden from its pusher, in the log and in the ledger`()
+        async throws
+    {
+        let world = try await world("secrets:\n  - name: API_TOKEN\n    command: [cat, \"@/token\"]\n")
+        try world.write("p\"ss w\\rd/0123", to: "\(world.path)/token", mode: 0o600)
+        let script = """
+            #!/bin/sh
+            printf 'Authorization: Basic %s\\n' "$(printf 'ann:%s' "$API_TOKEN" | base64)"
+            printf %s "$API_TOKEN" | od -An -tx1
+            printf '{"token": "%s"}\\n' "$(printf %s "$API_TOKEN" | sed 's/[\\"]/\\\\&/g')"
+            printf '%s' "p\\"ss"; sleep 0.05; printf '%s\\n' " w\\\\rd/0123"
+            set -x; : "$API_TOKEN"
+            exit 7
+
+            """
+        let result = try await world.ship(["scripts/start": script]).result
+        #expect(result.stderr.contains("scripts/start ended with exit status 7"), "\(result.stderr)")
+        let ledger = try #require(try world.installation().ledger.events(after: 0).map(\.text)).joined(separator: "\n")
+        let token = Data("p\"ss w\\rd/0123".utf8)
+        for text in [result.stderr, world.log(1), ledger] {
+            #expect(!text.contains("rd/0123") && !text.contains("5c 72 64 2f") && !text.contains("w\\\\rd"))
+            #expect(!text.contains(String(Data("ann:".utf8 + token).base64EncodedString().dropFirst(8).prefix(8))))
+        }
+        #expect(
+            world.log(1).contains("Authorization: Basic ") && world.log(1).contains(#"{"token": "***"}"#),
+            "\(world.log(1))")
+    }
+
     @Test func `what is required and missing stops a job before anything is touched, and validate says it`()
         async throws
     {

@@ -209,9 +209,10 @@ final class Notifier: Sendable {
                     isTold = false
                 }
                 guard isTold else { return }
+                // At once: who looks at what is due may have read the ledger before this was told.
+                state.withLock { $0.seen[duty.place] = event.id }
                 position = event.id
             }
-            state.withLock { $0.seen[duty.place] = last.id }
             if last.id - duty.state.cursor > 500 { try settle(duty) }
         }
     }
