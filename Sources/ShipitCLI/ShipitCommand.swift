@@ -31,7 +31,7 @@ public struct ShipitCommand: AsyncParsableCommand {
                 name: "See",
                 subcommands: [
                     StatusCommand.self, RunsCommand.self, ShowCommand.self, LogCommand.self, RevisionsCommand.self,
-                    PlanCommand.self, ArtifactsCommand.self,
+                    PlanCommand.self, ArtifactsCommand.self, StatsCommand.self,
                 ]),
             CommandGroup(
                 name: "Ship",

@@ -9,7 +9,7 @@ import Testing
         [], ["init"], ["template"], ["apps"], ["remove"], ["env"], ["env", "list"], ["env", "set"], ["env", "unset"],
         ["status"], ["runs"],
         ["show"], ["log"], ["revisions"], ["plan"], ["artifacts"], ["start"], ["promote"], ["rollback"], ["reject"],
-        ["cancel"], ["retry"],
+        ["cancel"], ["retry"], ["mark"], ["stats"],
         ["hold"], ["unhold"], ["serve"], ["work"],
     ]
 
@@ -249,7 +249,7 @@ import Testing
         let environments = try #require(app["environments"] as? [[String: Any]])
         staging = environments[0]
         let live = try #require(staging["live"] as? [String: Any])
-        #expect(keys(live) == ["revision", "release", "deployment", "at"])
+        #expect(keys(live) == ["revision", "release", "deployment", "at", "emergency"])
         #expect(
             live["revision"] as? String == revision && live["release"] as? Int == 1 && live["deployment"] as? Int == 1
                 && isTime(live["at"]))

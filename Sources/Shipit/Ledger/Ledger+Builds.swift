@@ -34,24 +34,7 @@ extension Ledger {
     }
 
     /// In the order of their names.
-    public func reports(of job: Int64) throws -> [BuildReport] {
-        try read { db in
-            try Row.fetchAll(db, cached: "SELECT * FROM report WHERE job = ? ORDER BY name", arguments: [job]).map {
-                var totals = ReportTotals()
-                totals.tests = $0["tests"]
-                totals.passed = $0["passed"]
-                totals.failed = $0["failed"]
-                totals.errored = $0["errored"]
-                totals.skipped = $0["skipped"]
-                totals.duration = $0["duration"]
-                totals.lines = $0["lines"]
-                totals.linesCovered = $0["lines_covered"]
-                totals.branches = $0["branches"]
-                totals.branchesCovered = $0["branches_covered"]
-                return BuildReport(name: $0["name"], format: $0["format"], files: $0["files"], totals: totals)
-            }
-        }
-    }
+    public func reports(of job: Int64) throws -> [BuildReport] { try read { try $0.reports(ofJob: job) } }
 
     /// By name, in the order of the names.
     public func exported(of job: Int64) throws -> [(name: String, value: String)] {
@@ -69,6 +52,25 @@ extension Ledger {
                 db, cached: "SELECT reference, old FROM push_update WHERE run = ? ORDER BY push DESC LIMIT 1",
                 arguments: [run]
             ).map { ($0["reference"], $0["old"]) }
+        }
+    }
+}
+
+extension Database {
+    func reports(ofJob job: Int64) throws -> [BuildReport] {
+        try Row.fetchAll(self, cached: "SELECT * FROM report WHERE job = ? ORDER BY name", arguments: [job]).map {
+            var totals = ReportTotals()
+            totals.tests = $0["tests"]
+            totals.passed = $0["passed"]
+            totals.failed = $0["failed"]
+            totals.errored = $0["errored"]
+            totals.skipped = $0["skipped"]
+            totals.duration = $0["duration"]
+            totals.lines = $0["lines"]
+            totals.linesCovered = $0["lines_covered"]
+            totals.branches = $0["branches"]
+            totals.branchesCovered = $0["branches_covered"]
+            return BuildReport(name: $0["name"], format: $0["format"], files: $0["files"], totals: totals)
         }
     }
 }

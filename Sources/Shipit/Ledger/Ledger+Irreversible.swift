@@ -21,15 +21,15 @@ extension Ledger {
         try write { try $0.keep(DeploymentNotes(irreversible: reason), of: deployment) }
     }
 
-    /// Takes the marks of what is live, and of what came after it, back; gives how many there were.
+    /// Takes the marks of the release that is live, and of what came after it, back; gives how many there were.
     public func markReversible(app: String, environment: String, by: String) throws -> Int {
         try write { db in
             guard let live = try db.environmentState(app, environment).live else { return 0 }
             try db.execute(
                 cached: """
                     UPDATE deployment SET irreversible = NULL
-                    WHERE app = ? AND environment = ? AND id >= ? AND irreversible IS NOT NULL
-                    """, arguments: [app, environment, live.id])
+                    WHERE app = ? AND environment = ? AND (id >= ? OR release = ?) AND irreversible IS NOT NULL
+                    """, arguments: [app, environment, live.id, live.release])
             let count = db.changesCount
             if count > 0 {
                 try db.say(

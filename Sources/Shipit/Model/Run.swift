@@ -92,4 +92,6 @@ public struct RunRecord: Hashable, Sendable {
     /// Jobs are made one after the other, so the last one says where the run stands.
     public var status: Status { jobs.last?.status ?? .errored }
     public var reason: String? { jobs.last?.reason }
+    /// Some step of it skipped what it would have waited for.
+    public var isEmergency: Bool { run.isEmergency || jobs.contains(where: \.isEmergency) }
 }

@@ -28,9 +28,10 @@ struct RunsCommand: ParsableCommand {
         var table = Table("RUN", "APP", "KIND", "REVISION", "STATUS", "AT", "BY", "REASON")
         for record in runs {
             let job = record.jobs.last.map { "\($0.name) " } ?? ""
+            let emergency = record.isEmergency ? terminal.painted(" EMERGENCY", .red) : ""
             table.add(
                 "\(record.run.id)", record.run.app, record.run.kind.rawValue, record.run.revision.abbreviated(),
-                job + terminal.painted(record.status), record.run.createdAt.local, record.run.by,
+                job + terminal.painted(record.status) + emergency, record.run.createdAt.local, record.run.by,
                 record.reason ?? record.run.reason ?? "")
         }
         table.isEmpty ? terminal.say("there are no runs yet; git push makes the first") : terminal.answer(table.text)
@@ -203,82 +204,6 @@ struct ArtifactsCommand: ParsableCommand {
 
 /// Bytes as people say them.
 func size(_ bytes: Int64) -> String { bytes.spokenSize }
-
-struct ShowCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "One run, deployment or revision.",
-        discussion: "EXAMPLE\n  shipit show 42\n  shipit show deployment:17\n  shipit show 3f2a91c")
-
-    @Argument(help: "A run's number, deployment:NUMBER, or a revision.") var what: String
-    @OptionGroup var json: JSONOption
-    @OptionGroup var options: Options
-
-    func run() throws {
-        let terminal = Terminal()
-        let installation = try options.installation()
-        let ledger = installation.ledger
-        if what.hasPrefix("deployment:"), let id = Int64(what.dropFirst("deployment:".count)) {
-            guard let deployment = try ledger.deployment(id), let record = try ledger.run(deployment.run) else {
-                throw ShipitError(
-                    .unavailable, "there is no deployment \(id)", hint: "shipit revisions --json lists them")
-            }
-            return try show([record], installation, terminal)
-        }
-        if what.utf8.count < 7, let id = Int64(what) {
-            guard let record = try ledger.run(id) else { throw noSuchRun(id) }
-            return try show([record], installation, terminal)
-        }
-        let app = try options.chosenApp(installation)
-        let revision = try named(what, installation, app)
-        let records = try ledger.runs(app: app.name, revision: revision)
-        guard !records.isEmpty else {
-            throw ShipitError(
-                .unavailable, "no run ever shipped \(revision.abbreviated())",
-                hint: "shipit start \(revision.abbreviated())")
-        }
-        try show(records, installation, terminal)
-    }
-
-    private func show(_ records: [RunRecord], _ installation: Installation, _ terminal: Terminal) throws {
-        if json.json {
-            let values = try records.map { record -> JSON in
-                guard case .object(var pairs) = record.json else { return record.json }
-                let events = try installation.ledger.events(after: 0, run: record.run.id, limit: 10_000)
-                pairs += try Products(record, installation.ledger).json
-                pairs.append(
-                    (
-                        "events",
-                        .array(
-                            events.map {
-                                ["at": JSON($0.at), "kind": .string($0.kind.rawValue), "text": .string($0.text)]
-                            })
-                    ))
-                return .object(pairs)
-            }
-            return terminal.answer(values.count == 1 ? values[0] : .array(values))
-        }
-        for record in records {
-            let run = record.run
-            let subject = Subjects.of(run.revision, in: installation, run.app) ?? ""
-            terminal.answer(
-                "\(terminal.painted("run \(run.id)", .bold)) of \(run.app): \(run.kind.rawValue) by \(run.by), \(run.createdAt.local)"
-            )
-            terminal.answer("  \(run.revision.hex) \(subject)")
-            if let reason = run.reason { terminal.answer("  reason: \(visibleLine(reason))") }
-            if let entry = run.entry { terminal.answer("  enters at \(entry)") }
-            if let goal = run.goal { terminal.answer("  goes up to \(goal)") }
-            for job in record.jobs {
-                let time = job.duration.map { " in \(Duration.seconds($0).spoken)" } ?? ""
-                let reason = job.reason.map { ": \($0)" } ?? ""
-                terminal.answer("  \(job.name) \(terminal.painted(job.status))\(time)\(reason)")
-            }
-            for line in try Products(record, installation.ledger).lines { terminal.answer("  \(line)") }
-            for event in try installation.ledger.events(after: 0, run: run.id, limit: 10_000) {
-                terminal.answer("    \(event.at.clock)  \(event.text)")
-            }
-        }
-    }
-}
 
 struct LogCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

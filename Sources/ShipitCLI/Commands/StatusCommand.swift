@@ -85,7 +85,9 @@ private struct AppStatus {
         for (policy, state) in environments {
             if let live = state.live {
                 table.add(
-                    "  \(policy.name)", live.revision.abbreviated(), live.release.map { "\($0)" } ?? "",
+                    "  \(policy.name)",
+                    live.revision.abbreviated() + (live.isEmergency ? terminal.painted(" EMERGENCY", .red) : ""),
+                    live.release.map { "\($0)" } ?? "",
                     (live.endedAt ?? live.createdAt).local,
                     live.by, Subjects.of(live.revision, in: installation, app.name) ?? "")
             } else {
@@ -171,7 +173,7 @@ private struct AppStatus {
         return [
             "revision": JSON(deployment.revision), "release": JSON(deployment.release),
             "deployment": JSON(deployment.id),
-            "at": JSON(deployment.endedAt ?? deployment.createdAt),
+            "at": JSON(deployment.endedAt ?? deployment.createdAt), "emergency": .bool(deployment.isEmergency),
         ]
     }
 }
@@ -182,7 +184,8 @@ extension RunRecord {
             "run": JSON(run.id), "kind": .string(run.kind.rawValue), "app": .string(run.app),
             "revision": JSON(run.revision),
             "reference": JSON(run.reference), "status": .string(status.rawValue), "reason": JSON(reason),
-            "by": .string(run.by), "at": JSON(run.createdAt), "entry": JSON(run.entry), "goal": JSON(run.goal),
+            "by": .string(run.by), "at": JSON(run.createdAt), "emergency": .bool(isEmergency), "entry": JSON(run.entry),
+            "goal": JSON(run.goal),
             "jobs": .array(
                 jobs.map {
                     [

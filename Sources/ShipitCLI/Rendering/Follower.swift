@@ -58,6 +58,7 @@ struct Follower {
             what =
                 "run \(run.id) of \(run.app): \(ReferenceName(escaped: reference).short) at \(run.revision.abbreviated())"
         }
+        if record.isEmergency { what += " EMERGENCY" }
         if let entry = run.entry { what += ", to \(entry)" }
         if let goal = run.goal { what += ", up to \(goal)" }
         if let subject = Subjects.of(run.revision, in: installation, run.app) {

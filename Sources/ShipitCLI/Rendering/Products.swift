@@ -17,11 +17,11 @@ struct Products {
         [
             ("variables", .object(variables.map { ($0.name, .string($0.value)) })),
             ("exported", .object(exported.map { ($0.name, .string($0.value)) })),
-            ("reports", .array(reports.map(json))),
+            ("reports", .array(reports.map(Self.json))),
         ]
     }
 
-    private func json(_ report: BuildReport) -> JSON {
+    static func json(_ report: BuildReport) -> JSON {
         let totals = report.totals
         return [
             "name": .string(report.name), "format": .string(report.format), "files": JSON(report.files),
