@@ -9,7 +9,7 @@ import Testing
         [], ["init"], ["template"], ["apps"], ["remove"], ["env"], ["env", "list"], ["env", "set"], ["env", "unset"],
         ["status"], ["runs"],
         ["show"], ["log"], ["revisions"], ["plan"], ["artifacts"], ["start"], ["promote"], ["rollback"], ["reject"],
-        ["cancel"], ["retry"], ["mark"], ["stats"],
+        ["cancel"], ["retry"], ["mark"], ["stats"], ["repair"],
         ["hold"], ["unhold"], ["serve"], ["work"],
     ]
 

@@ -8,8 +8,10 @@ struct ReleaseContent {
     /// Of the whole tarball, when the files come from one.
     private let digest: Digest?
 
-    init(_ plan: DeploymentPlan, _ place: DeploymentPlan.ArtifactPlace) throws {
-        guard FileSystem.exists(place.manifest) else { throw Self.gone(place.manifest, plan.revision) }
+    init(_ plan: DeploymentPlan, _ place: DeploymentPlan.ArtifactPlace) throws { try self.init(plan.revision, place) }
+
+    init(_ revision: Revision, _ place: DeploymentPlan.ArtifactPlace) throws {
+        guard FileSystem.exists(place.manifest) else { throw Self.gone(place.manifest, revision) }
         do {
             manifest = try ManifestFile(at: place.manifest)
         } catch {
@@ -20,11 +22,11 @@ struct ReleaseContent {
         }
         switch place.source {
         case .repository(let path):
-            files = RepositoryContent(repository: path, revision: plan.revision)
+            files = RepositoryContent(repository: path, revision: revision)
             digest = nil
         case .tarball(let path, let description, let digest):
             guard FileSystem.exists(path), let there = try ArtifactDescription.read(description) else {
-                throw Self.gone(path, plan.revision)
+                throw Self.gone(path, revision)
             }
             guard there.digest == digest, there.manifest == place.digest else {
                 throw ShipitError(.failure, "\(description) describes other bytes than those that were verified")

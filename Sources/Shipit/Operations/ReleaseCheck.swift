@@ -12,6 +12,10 @@ public struct ReleaseCheck: Hashable, Sendable {
         /// Relative to the release, safe to show.
         public let path: String
         public let what: String
+        /// The same path as it is.
+        var name: [UInt8] = []
+        /// What the manifest has there; nil for what it has not.
+        var entry: ManifestEntry?
     }
 
     public private(set) var differences: [Difference] = []
@@ -22,7 +26,7 @@ public struct ReleaseCheck: Hashable, Sendable {
     private let shared: String
     private let scripts: Set<[UInt8]>
     /// What its appspec changes of it.
-    private let permissions: [[UInt8]: Permission]
+    let permissions: [[UInt8]: Permission]
     /// Paths that are links to what outlives releases.
     private var linked: Set<[UInt8]> = []
 
@@ -50,12 +54,13 @@ public struct ReleaseCheck: Hashable, Sendable {
         differences.sort { ($0.path, $0.kind.rawValue) < ($1.path, $1.kind.rawValue) }
     }
 
-    private mutating func add(_ kind: Difference.Kind, _ path: [UInt8], _ what: String) {
-        differences.append(Difference(kind: kind, path: visible(path), what: what))
+    private mutating func add(_ kind: Difference.Kind, _ entry: ManifestEntry, _ what: String) {
+        differences.append(
+            Difference(kind: kind, path: visible(entry.path), what: what, name: entry.path, entry: entry))
     }
 
     private mutating func compare(_ entry: ManifestEntry, in folder: Directory) throws {
-        guard let status = try folder.metadata(entry.path) else { return add(.missing, entry.path, "it is gone") }
+        guard let status = try folder.metadata(entry.path) else { return add(.missing, entry, "it is gone") }
         if status.kind == .link, try leadsToShared(entry.path, in: folder) {
             linked.insert(entry.path)
             return
@@ -64,15 +69,15 @@ public struct ReleaseCheck: Hashable, Sendable {
         case (.directory, .directory): compareMode(entry, status)
         case (.link, .link):
             let target = try folder.readLink(entry.path)
-            if target != entry.link { add(.edited, entry.path, "it leads to \(visible(target))") }
+            if target != entry.link { add(.edited, entry, "it leads to \(visible(target))") }
         case (.file, .file):
             compareMode(entry, status)
             if status.size != entry.size {
-                add(.edited, entry.path, "it has \(status.size) bytes, not \(entry.size)")
+                add(.edited, entry, "it has \(status.size) bytes, not \(entry.size)")
             } else if try folder.digest(of: entry.path).digest != entry.digest {
-                add(.edited, entry.path, "its content is another")
+                add(.edited, entry, "its content is another")
             }
-        default: add(.edited, entry.path, "it is no \(entry.kind.rawValue) any more")
+        default: add(.edited, entry, "it is no \(entry.kind.rawValue) any more")
         }
     }
 
@@ -81,7 +86,7 @@ public struct ReleaseCheck: Hashable, Sendable {
         let expected = permissions[entry.path]?.expectedMode(entry.mode, status.mode) ?? entry.mode
         guard status.mode != expected, !(scripts.contains(entry.path) && status.mode == 0o755) else { return }
         let octal = { (mode: UInt16) in String(mode, radix: 8) }
-        add(.mode, entry.path, "its mode is \(octal(status.mode)), not \(octal(expected))")
+        add(.mode, entry, "its mode is \(octal(status.mode)), not \(octal(expected))")
     }
 
     private func isBelowLink(_ path: [UInt8]) -> Bool {
@@ -105,7 +110,9 @@ public struct ReleaseCheck: Hashable, Sendable {
                 } else if kind == .directory, try holdsSharedLinksOnly(path, in: folder) {
                     continue
                 } else {
-                    add(.extra, path, "it was not in the artifact")
+                    differences.append(
+                        Difference(
+                            kind: .extra, path: visible(path), what: "it was not in the artifact", name: path))
                 }
             }
         }

@@ -100,6 +100,14 @@ private struct AppStatus {
                 terminal.answer(
                     "  \(policy.name): \(terminal.painted(live.status)) and left as it is: \(live.reason ?? "")")
             }
+            for (path, store) in zip(policy.targets, installation.home.stores(app.name, policy)) {
+                guard let drift = Drift.of(policy, at: store), drift.isThere else { continue }
+                let what = [(drift.edited, "edited by hand"), (drift.missing, "missing")].filter { $0.0 > 0 }
+                    .map { "\($0) \($1)" }.joined(separator: ", ")
+                terminal.answer(
+                    "  \(policy.name): \(terminal.painted("drift", .yellow)) in \(path): \(what); shipit verify \(policy.name)"
+                )
+            }
             if let hold = state.hold {
                 let until = hold.until.map { " until \($0.local)" } ?? ""
                 let what = hold.kind == .hold ? "held" : "no automatic promotion"
@@ -156,6 +164,9 @@ private struct AppStatus {
                     return [
                         "path": .string(path), "release": JSON(live?.number),
                         "revision": JSON(live.flatMap { whole($0, state) }),
+                        "drift": Drift.of(policy, at: store).map {
+                            ["edited": JSON($0.edited), "missing": JSON($0.missing), "extra": JSON($0.extra)]
+                        } ?? .null,
                     ]
                 }),
         ]

@@ -42,6 +42,10 @@ struct VerifyCommand: ParsableCommand {
             terminal.answer("  \(difference.kind.rawValue): \(difference.path): \(difference.what)")
         }
         if result.isDamaged {
+            if app.pipeline.environment(result.environment)?.layout == .releases {
+                terminal.say("  hint: shipit repair \(result.environment) --app \(app.name) puts these files right")
+                return
+            }
             let revision = release.drop { $0 != "-" }.dropFirst()
             terminal.say(
                 "  hint: shipit promote \(revision) --to \(result.environment) --app \(app.name) deploys it again")
