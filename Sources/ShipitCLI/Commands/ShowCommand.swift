@@ -80,6 +80,8 @@ struct ShowCommand: ParsableCommand {
             )
             terminal.answer("  \(run.revision.hex) \(subject)")
             if let reason = run.reason { terminal.answer("  reason: \(visibleLine(reason))") }
+            if let entry = run.entry { terminal.answer("  enters at \(entry)") }
+            if let goal = run.goal { terminal.answer("  goes up to \(goal)") }
             for job in record.jobs {
                 let time = job.duration.map { " in \(Duration.seconds($0).spoken)" } ?? ""
                 let reason = job.reason.map { ": \($0)" } ?? ""
