@@ -49,6 +49,14 @@ public struct ObjectID: Hashable, Sendable {
         byteCount = 20
     }
 
+    /// What a blob of these bytes is called, whether it exists or not.
+    public init?(ofBlob bytes: [UInt8]) {
+        var oid = git_oid()
+        let result = bytes.withUnsafeBytes { git_odb_hash(&oid, $0.baseAddress, $0.count, GIT_OBJECT_BLOB) }
+        guard result == 0 else { return nil }
+        self.init(oid)
+    }
+
     init(_ oid: git_oid) {
         self = withUnsafeBytes(of: oid) { ObjectID(rawBytes: $0) }
     }

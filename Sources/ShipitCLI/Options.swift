@@ -19,7 +19,7 @@ struct Options: ParsableArguments {
         if names.count == 1 { return try installation.app(names[0]) }
         let here = FileManager.default.currentDirectoryPath
         let matching = installation.apps().apps.filter {
-            here == $0.pipeline.repository || here.hasPrefix($0.pipeline.repository + "/")
+            here == $0.repositoryPath || here.hasPrefix($0.repositoryPath + "/")
         }
         if matching.count == 1 { return matching[0] }
         if names.isEmpty {

@@ -45,7 +45,8 @@ public struct ShipitCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Keep running",
                 subcommands: [
-                    ServeCommand.self, WorkCommand.self, FsckCommand.self, VerifyCommand.self, RepairCommand.self,
+                    ServeCommand.self, WorkCommand.self, FetchCommand.self, FsckCommand.self, VerifyCommand.self,
+                    RepairCommand.self,
                     DoctorCommand.self,
                     GcCommand.self,
                 ]),

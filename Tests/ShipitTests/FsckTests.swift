@@ -52,6 +52,23 @@ struct Damage: Sendable, CustomTestStringConvertible {
         .mendable("a state reference of nothing", .stateReference) {
             try $0.git("--git-dir", $0.repository, "update-ref", "refs/shipit/blog/nowhere", "main")
         },
+        .mendable("the notes are gone", .stateNote) {
+            try $0.git("--git-dir", $0.repository, "update-ref", "-d", "refs/shipit/notes/blog")
+        },
+        .mendable("the notes are something else", .stateNote) {
+            try $0.git("--git-dir", $0.repository, "update-ref", "refs/shipit/notes/blog", "main")
+        },
+        .mendable("the notes are not even commits", .stateNote) {
+            try $0.git("--git-dir", $0.repository, "update-ref", "refs/shipit/notes/blog", "main^{tree}")
+        },
+        .mendable("a note says something else", .stateNote) {
+            let id = try $0.git("--git-dir", $0.repository, "rev-parse", "main").text.prefix(40)
+            try $0.git("--git-dir", $0.repository, "update-ref", "refs/notes/x", "refs/shipit/notes/blog")
+            try $0.git(
+                "--git-dir", $0.repository, "-c", "user.name=x", "-c", "user.email=x", "notes", "--ref=x", "add", "-f",
+                "-m", "live", String(id))
+            try $0.git("--git-dir", $0.repository, "update-ref", "refs/shipit/notes/blog", "refs/notes/x")
+        },
         .mendable("the keep-ref is gone", .keepReference) {
             let id = try $0.git("--git-dir", $0.repository, "rev-parse", "main").text.prefix(40)
             try $0.git("--git-dir", $0.repository, "update-ref", "-d", "refs/shipit/keep/\(id)")

@@ -17,20 +17,29 @@ extension Pipeline {
         let keys = reader.mapping(
             root, of: "pipeline.yml",
             keys: [
-                "app", "repository", "triggers", "mode", "supersede_waiting", "push", "foreign_options", "allow", "build",
-                "retention", "migrations", "environments", "secrets", "notify",
+                "app", "repository", "fetch", "triggers", "mode", "supersede_waiting", "push", "foreign_options", "allow",
+                "build", "retention", "migrations", "environments", "secrets", "notify",
             ])
         func missing(_ key: String, _ what: String) {
             if keys[key] == nil { reader.error(root, "\"\(key)\" is missing, expected \(what)") }
         }
         missing("app", "the app's name")
-        missing("repository", "the path of a bare git repository")
+        missing("repository", "the path of a bare git repository, or the URL of one elsewhere")
         missing("environments", "a list of environments, each with name and targets")
 
         app = keys["app"].flatMap { reader.appName($0, of: "app") } ?? ""
         // refs/shipit/keep/ is where pushed tips are kept from git gc.
-        if app == "keep" { reader.error(keys["app"], "\"keep\" is a name of shipit's own, expected another name") }
-        repository = keys["repository"].flatMap { reader.absolutePath($0, of: "repository") } ?? ""
+        // And refs/shipit/notes/ has what was deployed.
+        if ["keep", "notes"].contains(app) {
+            reader.error(keys["app"], "\"\(app)\" is a name of shipit's own, expected another name")
+        }
+        repository = keys["repository"].flatMap { reader.repository($0) } ?? ""
+        if let node = keys["fetch"],
+            let interval = reader.fetchInterval(
+                node, isRemote: repository.isEmpty || RemoteRepository.isRemote(repository))
+        {
+            fetchInterval = interval
+        }
         let entries = keys["triggers"].map { reader.triggers($0) }
         triggers = entries?.triggers ?? [Trigger(.branches, Trigger.Filter([Glob("main")]))]
         if let node = keys["mode"], let value = reader.choice(node, of: "mode", Mode.self) { mode = value }

@@ -13,7 +13,10 @@ public struct Pipeline: Hashable, Sendable {
     }
 
     public var app: String
+    /// A path, or the URL of a repository elsewhere.
     public var repository: String
+    /// How often a repository elsewhere is fetched.
+    public var fetchInterval: Duration = .seconds(60)
     public var triggers: [Trigger]
     public var mode: Mode = .superseded
     /// In the mode `superseded`, whether a newer run also takes the place of one that waits for a person.

@@ -152,7 +152,7 @@ extension BuildJob {
         }
         let summary = try Collection(folder, []).pack(
             into: aside, listingIn: try store.createManifest(aside: aside))
-        let commit = try Repository(at: policy.pipeline.repository).commit(run.revision)
+        let commit = try Repository(at: policy.pipeline.repositoryPath(in: installation.home)).commit(run.revision)
         let provenance = Provenance(
             run, commit, policy, method: .build, buildspec: digest, sandboxed: left.isEnclosed,
             secondary: left.artifacts)

@@ -31,7 +31,8 @@ extension BuildJob {
             lends: !isPatching, say: { log.say($0) })
         do {
             if spec.cache != nil || isPatching { try installation.home.prepareCaches(run.app) }
-            let export = try Export(run.revision, from: try Repository(at: policy.pipeline.repository))
+            let export = try Export(
+                run.revision, from: try Repository(at: policy.pipeline.repositoryPath(in: installation.home)))
             export.notes.forEach(log.say)
             let variables = try variables(spec, workspace, export.commit, isEnclosed)
             let request = spec.cache.map { requested($0, export, variables) }

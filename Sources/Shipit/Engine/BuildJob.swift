@@ -95,7 +95,9 @@ struct BuildJob: Sendable {
     /// before its deployment is over.
     private func describeTree(_ aside: String, _ store: ArtifactStore, isPackedNow: Bool) async throws -> Artifact {
         try await onThread {
-            let tree = TreeArtifact(installation: installation, app: run.app, repository: policy.pipeline.repository)
+            let tree = TreeArtifact(
+                installation: installation, app: run.app,
+                repository: policy.pipeline.repositoryPath(in: installation.home))
             let repository = try Repository(at: tree.repository)
             let base = isPackedNow ? nil : tree.base(for: run.revision)
             let summary = try TreeManifest(repository: repository, revision: run.revision)
@@ -130,7 +132,7 @@ struct BuildJob: Sendable {
     /// Nil when the revision has no file of that name.
     func buildspec(_ name: String) async throws -> (spec: Buildspec, digest: Digest)? {
         try await onThread {
-            let repository = try Repository(at: policy.pipeline.repository)
+            let repository = try Repository(at: policy.pipeline.repositoryPath(in: installation.home))
             guard let entry = try repository.file(at: name, in: run.revision) else { return nil }
             guard entry.kind == .file || entry.kind == .executable else {
                 throw Diagnostics([Diagnostic(.error, file: name, "not a regular file")])

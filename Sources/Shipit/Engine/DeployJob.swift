@@ -37,7 +37,8 @@ struct DeployJob: Sendable {
 
     /// The tarball of a revision that has no build, from which every later environment is filled.
     private func pack(_ artifact: Artifact) async throws {
-        let tree = TreeArtifact(installation: installation, app: run.app, repository: policy.pipeline.repository)
+        let tree = TreeArtifact(
+            installation: installation, app: run.app, repository: policy.pipeline.repositoryPath(in: installation.home))
         try await onThread { try tree.pack(artifact, run, job, policy, log) }
     }
 
@@ -176,13 +177,16 @@ struct DeployJob: Sendable {
         let home = installation.home
         if artifact.digest == nil {
             // What a power cut took of it is made again.
-            let tree = TreeArtifact(installation: installation, app: run.app, repository: policy.pipeline.repository)
+            let tree = TreeArtifact(
+                installation: installation, app: run.app,
+                repository: policy.pipeline.repositoryPath(in: installation.home))
             let aside = try ArtifactStore(home.artifacts(run.app)).aside(job)
             _ = try tree.manifest(of: artifact, aside: aside)
         }
         return DeploymentPlan.ArtifactPlace(
             manifest: home.artifact(run.app, ArtifactStore.manifestName(of: artifact.file)), digest: manifest,
-            source: DeploymentPlan.Source(artifact, home, repository: policy.pipeline.repository))
+            source: DeploymentPlan.Source(
+                artifact, home, repository: policy.pipeline.repositoryPath(in: installation.home)))
     }
 }
 

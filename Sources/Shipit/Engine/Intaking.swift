@@ -173,10 +173,18 @@ final class Intaking {
     // MARK: Comparing
 
     /// Compares every configured reference with the ledger; a move that no spool file explains in time is a push too.
-    func compare() throws {
+    ///
+    /// `only`: these apps, nil for all. `follow` gets the path of each app's repository before the first is opened.
+    func compare(_ only: Set<String>?, follow: ([String: String]) -> Void = { _ in }) throws {
         let now = ContinuousClock.now
-        var still: [Unexplained: ContinuousClock.Instant] = [:]
-        for app in installation.apps().apps where try installation.ledger.hasApp(app.name) {
+        let (all, _) = installation.apps()
+        let apps = try all.filter { try installation.ledger.hasApp($0.name) }
+        let remotes = apps.compactMap { app in app.pipeline.remote.map { (app.name, $0.url) } }
+        try installation.ledger.expectFetches(Dictionary(uniqueKeysWithValues: remotes), of: apps.map(\.name))
+        let local = apps.filter { $0.pipeline.remote == nil }.map { ($0.name, $0.repositoryPath) }
+        follow(Dictionary(uniqueKeysWithValues: local))
+        var still = unexplained.filter { move, _ in only.map { !$0.contains(move.app) } ?? false }
+        for app in apps where only?.contains(app.name) ?? true {
             do {
                 try compare(app, now, &still)
             } catch {
@@ -190,6 +198,9 @@ final class Intaking {
     private func compare(
         _ app: App, _ now: ContinuousClock.Instant, _ still: inout [Unexplained: ContinuousClock.Instant]
     ) throws {
+        // Before the first fetch there is nothing to compare; afterwards nobody else explains what it brought.
+        if app.pipeline.remote != nil, try installation.ledger.fetchRecord(of: app.name)?.fetchedAt == nil { return }
+        let patience = app.pipeline.remote == nil ? Self.comparePatience : .zero
         let repository = try app.repository()
         let known = try installation.ledger.references(of: app.name)
         let present = try app.pipeline.references(of: repository)
@@ -199,7 +210,7 @@ final class Intaking {
         for (name, id) in present where known[name] != id {
             let moved = Unexplained(app: app.name, reference: name, value: id.hex)
             let since = unexplained[moved] ?? now
-            guard now - since >= Self.comparePatience else {
+            guard now - since >= patience else {
                 still[moved] = since
                 continue
             }
@@ -214,7 +225,7 @@ final class Intaking {
         for name in known.keys where present[name] == nil {
             let moved = Unexplained(app: app.name, reference: name, value: "deleted")
             let since = unexplained[moved] ?? now
-            if now - since >= Self.comparePatience {
+            if now - since >= patience {
                 try takeInMove(app, name, known, to: nil)
             } else {
                 still[moved] = since
@@ -248,10 +259,13 @@ final class Intaking {
         }
         // Whatever came of it: the same move must not be found again.
         decided.moves = true
-        log("\(app.name): \(name) moved to \(new?.abbreviated() ?? "nothing") without its hook")
+        let remote = app.pipeline.remote
+        let how = remote.map { "at \($0.place)" } ?? "without its hook"
+        log("\(app.name): \(name) moved to \(new?.abbreviated() ?? "nothing") \(how)")
         try installation.ledger.takeIn(
             Intake(
-                spool: nil, repository: app.pipeline.repository, by: Pusher.unknown.by, options: [], at: .now,
+                spool: nil, repository: app.pipeline.repository,
+                by: remote.map { "fetched from \($0.place)" } ?? Pusher.unknown.by, options: [], at: .now,
                 updates: [decided]))
     }
 }

@@ -33,7 +33,7 @@ struct StateReferences: Sendable {
         let (live, keptHere) = try wanted(app)
         var keptByAll = keptHere
         for other in installation.apps().apps
-        where other.name != app.name && other.pipeline.repository == app.pipeline.repository {
+        where other.name != app.name && other.repositoryPath == app.repositoryPath {
             keptByAll.formUnion(try wanted(other).kept)
         }
         let kept = keptByAll
@@ -69,6 +69,15 @@ struct StateReferences: Sendable {
         return lines
     }
 
+    /// Brings references and notes to what the ledger says, and looks again afterwards: of two that do this at once, the
+    /// one that writes last has read last.
+    func bringUp(_ app: App, allNotes: Bool = false) async throws {
+        for _ in 0..<5 {
+            if try await update(app).isEmpty { break }
+        }
+        try await StateNotes(installation: installation).update(app, all: allNotes)
+    }
+
     /// Removes every reference that shipit made for the app.
     func remove(_ app: App, keepRefsToo: Bool) async throws {
         let (lines, path) = try await onThread {
@@ -77,6 +86,8 @@ struct StateReferences: Sendable {
             for (name, id) in try repository.references(under: "refs/shipit/\(app.name)/") {
                 lines.append("delete \(name.text) \(id.hex)")
             }
+            let notes = ReferenceName(StateNotes.name(app.name))
+            if let id = try repository.target(of: notes) { lines.append("delete \(notes.text) \(id.hex)") }
             if keepRefsToo {
                 for (name, id) in try repository.references(under: "refs/shipit/keep/") {
                     lines.append("delete \(name.text) \(id.hex)")
@@ -88,45 +99,11 @@ struct StateReferences: Sendable {
     }
 
     private static func run(_ lines: [String], in path: String) async throws {
-        let pipe = try Pipe()
-        let command = Git.command(["update-ref", "--stdin"], in: path)
-        let text = Array((lines.joined(separator: "\n") + "\n").utf8)
-        async let feeding: Void = onThread {
-            // git ends early on a bad line; then its status says so.
-            var rest = text[...]
-            while !rest.isEmpty {
-                let count = rest.withUnsafeBytes { write(pipe.writeEnd, $0.baseAddress, $0.count) }
-                if count <= 0 { break }
-                rest = rest.dropFirst(count)
-            }
-            close(pipe.writeEnd)
-        }
-        let outcome = try await Program.run(
-            command, limit: .seconds(60), streams: Program.Streams(input: pipe.readEnd, output: nil)
-        ) { _ in }
-        await feeding
+        let text = lines.joined(separator: "\n") + "\n"
+        let outcome = try await Git.run(["update-ref", "--stdin"], feeding: Array(text.utf8), in: path)
         guard outcome.isSuccess else {
             throw ShipitError(
                 .failure, "could not write shipit's references in \(path): git ended with \(outcome.exit)")
         }
-    }
-}
-
-/// The git program, for what must be written as git writes it.
-enum Git {
-    /// Nothing of ours, and nothing of the user's own configuration.
-    static let environment = Command.plainEnvironment.merging([
-        "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null",
-    ]) { $1 }
-
-    /// Runs as the repository's owner when we are root.
-    static func command(_ arguments: [String], in repository: String) -> Command {
-        var user: User?
-        if geteuid() == 0, let status = FileSystem.status(repository), status.st_uid != 0 {
-            user =
-                User.named(by: status.st_uid)
-                ?? User(name: "uid \(status.st_uid)", uid: status.st_uid, gid: status.st_gid, home: "/")
-        }
-        return Command("/usr/bin/git", ["--git-dir=\(repository)"] + arguments, environment: environment, as: user)
     }
 }

@@ -45,7 +45,7 @@ extension Worker {
                 let release = live.releaseName, let artifact = try installation.ledger.artifact(live.artifact)
             else { return }
             let source = DeploymentPlan.Source(
-                artifact, installation.home, repository: app.pipeline.repository)
+                artifact, installation.home, repository: app.repositoryPath)
             for target in targets {
                 let preparation = SparePreparation(
                     path: target, live: release, shared: environment.shared, source: source

@@ -26,6 +26,9 @@ public final class Worker: Service {
     private let running = Mutex<[Int64: Running]>([:])
     /// Targets whose next release is prepared; a deployment there stops that first.
     let preparing = Mutex<[Place: Cancellation]>([:])
+    let chores = Mutex<Set<Chore>>([])
+    /// Apps whose mirrors were brought up to date since references were compared last.
+    let fetched = Mutex<Set<String>>([])
 
     /// Where one deployment happens at a time.
     struct Place: Hashable, Sendable {
@@ -45,6 +48,8 @@ public final class Worker: Service {
         linux_share_heaps()
         watch = try Watch(installation.home)
     }
+
+    func isAtWork(on app: String) -> Bool { running.withLock { $0.values.contains { $0.job.app == app } } }
 
     /// Works until idle or told to stop; returns at once when another worker is at it and this one need not stay.
     public func run() async throws {
@@ -119,10 +124,12 @@ public final class Worker: Service {
         let obstacle = SandboxObstacle()
         let intaking = Intaking(installation) { logger.info("\($0)") }
         let notifier = try Notifier(installation, logger: logger) { [watch] in watch.wake() }
+        let references = stay == .always ? try ReferenceWatch { logger.warning("\($0)") } : nil
         try await withThrowingDiscardingTaskGroup { group in
             // From a task of its own: a worker that recovers, tidies up or stops is alive too.
             group.addTask { [self] in await beat(id) }
             group.addTask { await notifier.run(afterDeath: followsDeath) }
+            if let references { group.addTask { [self] in await references.run { self.watch.wake() } } }
             try await Recovery(installation: installation, worker: id, logger: logger).run()
             if followsDeath {
                 for app in installation.apps().apps {
@@ -135,7 +142,10 @@ public final class Worker: Service {
             while true {
                 let stopping = isStopping.withLock { $0 }
                 do {
-                    if !stopping { try step(id, intaking, &rhythm) { start($0, $1, obstacle, &group) } }
+                    if !stopping {
+                        try step(id, intaking, references, &rhythm) { start($0, $1, obstacle, &group) }
+                        rhythm.nextUpkeep = try beginUpkeep(&group)
+                    }
                     rhythm.trouble = nil
                 } catch {
                     // A full disk or a locked ledger: nothing is lost, and the next round may find it better.
@@ -149,8 +159,9 @@ public final class Worker: Service {
                 }
                 let isBusy = running.withLock { !$0.isEmpty } || preparing.withLock { !$0.isEmpty }
                 if stopping, !isBusy { break }
-                if stay == .untilIdle, !isBusy, rhythm.trouble == nil, !intaking.isWaiting, !hasWork,
-                    isIdle(notifier)
+                let isIdle = !isBusy && chores.withLock { $0.isEmpty } && fetched.withLock { $0.isEmpty }
+                if stay == .untilIdle, isIdle, rhythm.trouble == nil, !intaking.isWaiting, !hasWork,
+                    self.isIdle(notifier)
                 {
                     break
                 }
@@ -193,25 +204,27 @@ public final class Worker: Service {
     private struct Rhythm {
         var lastComparison: ContinuousClock.Instant?
         var nextTime: Timestamp?
+        var nextUpkeep: Timestamp?
         var trouble: Int?
 
         func pause(isWaiting: Bool) -> Duration {
             if isWaiting { return .milliseconds(200) }
             var pause: Duration = .seconds(10)
-            if let nextTime {
-                pause = min(pause, .milliseconds(max(1, nextTime.milliseconds - Timestamp.now.milliseconds)))
+            if let next = [nextTime, nextUpkeep].compactMap(\.self).min() {
+                pause = min(pause, .milliseconds(max(1, next.milliseconds - Timestamp.now.milliseconds)))
             }
             return pause
         }
     }
 
     private func step(
-        _ id: Int64, _ intaking: Intaking, _ rhythm: inout Rhythm, start: (Job, Deployment?) -> Void
+        _ id: Int64, _ intaking: Intaking, _ references: ReferenceWatch?, _ rhythm: inout Rhythm,
+        start: (Job, Deployment?) -> Void
     ) throws {
         let now = ContinuousClock.now
         // What cannot be taken in now must not hold up what was taken in before.
         let intake = Result { try intaking.takeInSpool() }
-        let rest = Result { try compareAndStart(id, intaking, &rhythm, now, start: start) }
+        let rest = Result { try compareAndStart(id, intaking, references, &rhythm, now, start: start) }
         // Nobody waits for that.
         let removal = Result { try intaking.removeTakenIn() }
         try intake.get()
@@ -220,13 +233,17 @@ public final class Worker: Service {
     }
 
     private func compareAndStart(
-        _ id: Int64, _ intaking: Intaking, _ rhythm: inout Rhythm, _ now: ContinuousClock.Instant,
-        start: (Job, Deployment?) -> Void
+        _ id: Int64, _ intaking: Intaking, _ references: ReferenceWatch?, _ rhythm: inout Rhythm,
+        _ now: ContinuousClock.Instant, start: (Job, Deployment?) -> Void
     ) throws {
         let due = rhythm.lastComparison.map { now - $0 >= (intaking.isWaiting ? .seconds(1) : .seconds(30)) } ?? true
-        if due {
-            try intaking.compare()
-            rhythm.lastComparison = now
+        let moved = (references?.takeChanges() ?? []).union(takeFetched())
+        if due || !moved.isEmpty {
+            // What cannot be compared now is compared in the next round, all of it.
+            let last = due ? now : rhythm.lastComparison
+            rhythm.lastComparison = nil
+            try intaking.compare(due ? nil : moved) { references?.follow($0) }
+            rhythm.lastComparison = last
         }
         let schedule = try readPolicies()
         var moment = Timestamp.now
@@ -358,34 +375,6 @@ public final class Worker: Service {
         }
     }
 
-    /// The references that show what is live, and old releases: after the deployment, never part of it.
-    private func tidyUp(_ name: String, _ occasion: String, _ environments: (App) -> [EnvironmentPolicy]) async {
-        let logger = logger
-        do {
-            let app = try installation.app(name)
-            try await StateReferences(installation: installation).update(app)
-            for environment in environments(app) {
-                try await onThread { [installation] in
-                    try Retention(installation: installation).prune(app, environment) { logger.warning("\($0)") }
-                }
-            }
-            let cache = BuildCache(installation.home, name)
-            try await onThread { try cache.settle() }
-        } catch {
-            logger.warning("tidying up \(name) after \(occasion): \(error)")
-        }
-    }
-
-    /// Artifacts, logs and runs beyond the limits: a bounded number after each job that ends its run or a deployment.
-    private func collect(_ name: String, sweeping: Bool = false) async {
-        do {
-            let app = try installation.app(name)
-            let retention = Retention(installation: installation)
-            try retention.collect(app)
-            if sweeping { try retention.sweep(app) }
-        } catch {
-            logger.warning("retention of \(name): \(error)")
-        }
     }
 }
 

@@ -24,6 +24,8 @@ public struct Event: Hashable, Sendable, Codable {
         case artifactDiffers = "artifact.differs"
         case deploymentMarked = "deployment.marked"
         case releaseRepaired = "release.repaired"
+        case fetchFailed = "fetch.failed"
+        case fetchRecovered = "fetch.recovered"
         case notifyGivenUp = "notify.given-up"
         /// Never in the ledger: what a test of destinations sends.
         case notifyTest = "notify.test"

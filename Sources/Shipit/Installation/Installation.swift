@@ -47,7 +47,8 @@ public struct Installation: Sendable {
             ])
         }
         try checkPlaces(pipeline)
-        return App(name: name, policy: policy, warnings: warnings)
+        return App(
+            name: name, policy: policy, warnings: warnings, repositoryPath: pipeline.repositoryPath(in: home))
     }
 
     /// Every app that can be read, and what is wrong with the others.
@@ -70,7 +71,7 @@ public struct Installation: Sendable {
     private func checkPlaces(_ pipeline: Pipeline) throws(Diagnostics) {
         let file = home.policy(pipeline.app)
         for target in pipeline.environments.flatMap(\.targets) {
-            for (place, what) in [(home.path, "shipit's home"), (pipeline.repository, "the repository")]
+            for (place, what) in [(home.path, "shipit's home"), (pipeline.repositoryPath(in: home), "the repository")]
             where target.isNested(with: place) {
                 throw Diagnostics([
                     Diagnostic(.error, file: file, "the target \(target) and \(what) \(place) lie inside one another")
@@ -83,7 +84,7 @@ public struct Installation: Sendable {
     var reserved: [String] {
         [home.path]
             + apps().apps.flatMap { app in
-                [app.pipeline.repository] + app.pipeline.environments.flatMap(\.targets)
+                [app.repositoryPath] + app.pipeline.environments.flatMap(\.targets)
             }
     }
 

@@ -27,7 +27,9 @@ extension Ledger {
                 cached: """
                     SELECT EXISTS (SELECT 1 FROM job
                     WHERE \(Job.isOpen) AND (job.status <> 'waiting' OR job.wakes_at IS NOT NULL))
-                    """) ?? false
+                    OR EXISTS (SELECT 1 FROM reference_intent WHERE next_at <= ?1)
+                    OR EXISTS (SELECT 1 FROM fetch WHERE requests > answered)
+                    """, arguments: [Timestamp.now]) ?? false
         }
     }
 

@@ -11,6 +11,7 @@ extension Ledger {
         migrator.registerMigration("5") { try $0.execute(sql: schema5) }
         migrator.registerMigration("6") { try $0.execute(sql: schema6) }
         migrator.registerMigration("7") { try $0.execute(sql: schema7) }
+        migrator.registerMigration("8") { try $0.execute(sql: schema8) }
         migrator.registerMigration("9") { try $0.execute(sql: schema9) }
         migrator.registerMigration("10") { try $0.execute(sql: schema10) }
         return migrator

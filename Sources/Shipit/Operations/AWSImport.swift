@@ -173,7 +173,10 @@ public struct AWSImport: Sendable {
             ?? configuration["Repo"].text ?? draft.app
         let short = whole.split(separator: "/").last.map(String.init) ?? whole
         if draft.repository.isEmpty { draft.repository = "/srv/git/\(Self.name(short, else: draft.app)).git" }
-        add(.byHand, place, "repository: \(draft.repository) must be a bare clone of \(whole): git clone --bare")
+        add(
+            .byHand, place,
+            "repository: \(draft.repository) must be a bare clone of \(whole): git clone --bare; or name its URL, and it is fetched"
+        )
         if let branch = configuration["BranchName"].text ?? configuration["Branch"].text {
             if !draft.branches.contains(branch) { draft.branches.append(branch) }
             add(.kept, place, "branches: [\(branch)]")

@@ -42,7 +42,7 @@ public struct Cleaning: Sendable {
             let lines = try await StateReferences(installation: installation).update(app, dryRun: isDryRun)
             for line in lines where line.hasPrefix("delete ") {
                 let name = line.split(separator: " ")[1]
-                report.removed.append(Removed(what: "\(app.pipeline.repository) \(name)", bytes: 0))
+                report.removed.append(Removed(what: "\(app.repositoryPath) \(name)", bytes: 0))
             }
         }
         return report

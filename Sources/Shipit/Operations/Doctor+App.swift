@@ -9,9 +9,10 @@ extension Doctor {
         for warning in app.warnings { items.append(Item(.warning, "policy of \(app.name)", warning.description)) }
         let again = "shipit init \(app.pipeline.repository) --app \(app.name)"
         do {
+            if let item = try mirror(of: app, installation) { items.append(item) }
             let repository = try app.repository()
             items += disk("repository of \(app.name)", repository.path, needsLocks: false)
-            items += try await hook(of: app, repository.path, installation, again)
+            if app.pipeline.remote == nil { items += try await hook(of: app, repository.path, installation, again) }
         } catch let error as GitError {
             items.append(
                 Item(
@@ -29,6 +30,20 @@ extension Doctor {
             for path in environment.targets { items += target(path, "target \(app.name) \(environment.name)") }
         }
         return items
+    }
+
+    /// How fetching a repository elsewhere goes.
+    private func mirror(of app: App, _ installation: Installation) throws -> Item? {
+        guard let remote = app.pipeline.remote else { return nil }
+        let name = "mirror of \(app.name)"
+        guard let record = try installation.ledger.fetchRecord(of: app.name), record.url == remote.url else {
+            return Item(.warning, name, "\(remote.url) was never fetched", mend: "shipit fetch --app \(app.name)")
+        }
+        if let words = record.trouble { return Item(.problem, name, words, mend: "git ls-remote \(remote.url)") }
+        if !WorkerLock.isHeld(installation.home) {
+            return Item(.warning, name, "nobody fetches \(remote.url) regularly", mend: "shipit serve")
+        }
+        return Item(.ok, name, "\(remote.url), fetched \(record.fetchedAt?.local ?? "never")")
     }
 
     private func hook(

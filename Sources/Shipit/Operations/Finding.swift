@@ -36,6 +36,7 @@ public struct Finding: Hashable, Sendable {
         case repositoryUnreadable = "repository-unreadable"
         case commitMissing = "commit-missing"
         case stateReference = "state-reference"
+        case stateNote = "state-note"
         case keepReference = "keep-reference"
         case referenceMoved = "reference-moved"
         case hook

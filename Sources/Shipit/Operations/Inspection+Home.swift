@@ -6,7 +6,7 @@ extension Inspection {
     /// Modes and owners of all that must not be read or written by others, workspaces, and processes of builds.
     mutating func inspectHome() throws {
         let home = installation.home
-        for folder in [home.apps, "\(home.path)/artifacts", "\(home.path)/runs", home.caches] {
+        for folder in [home.apps, "\(home.path)/artifacts", "\(home.path)/runs", home.caches, home.mirrors] {
             inspectMode(folder, 0o700)
         }
         for file in ["", "-wal", "-shm"] { inspectMode(home.ledger + file, 0o600) }

@@ -8,6 +8,7 @@ extension Inspection {
             try inspectCommits(of: app, references)
             if !isBusy { try inspectMoves(of: app) }
             for line in isBusy ? [] : try await references.update(app, dryRun: true) { report(line, app) }
+            if !isBusy { try await inspectNotes(of: app) }
             for gap in try await setup.gaps(of: app) {
                 find(
                     gap.part == .hook ? .hook : .setting, at: gap.place, gap.what,
@@ -18,8 +19,11 @@ extension Inspection {
             }
         } catch let error as GitError {
             find(
-                .repositoryUnreadable, at: app.pipeline.repository, "could not \(error.operation): \(error.reason)",
-                remedy: error.hint ?? "git -C \(app.pipeline.repository) fsck")
+                .repositoryUnreadable, at: app.repositoryPath, "could not \(error.operation): \(error.reason)",
+                remedy: app.pipeline.remote == nil
+                    ? error.hint ?? "git -C \(app.repositoryPath) fsck"
+                    : "shipit fetch --app \(app.name) makes the mirror again",
+                repair: app.pipeline.remote == nil ? nil : .setUp(app: app.name))
         }
     }
 
@@ -30,11 +34,11 @@ extension Inspection {
         for revision in needed.sorted(by: { $0.hex < $1.hex }) where !repository.contains(revision) {
             let isLive = live.values.contains(revision)
             find(
-                .commitMissing, at: "\(app.pipeline.repository) \(revision.hex)",
+                .commitMissing, at: "\(app.repositoryPath) \(revision.hex)",
                 isLive
                     ? "the commit is live, and gone from the repository" : "the commit is deployed or queued, and gone",
                 remedy:
-                    "push it again from a clone: git push \(app.pipeline.repository) \(revision.abbreviated()):refs/heads/found"
+                    "push it again from a clone: git push \(app.repositoryPath) \(revision.abbreviated()):refs/heads/found"
             )
         }
     }
@@ -47,12 +51,26 @@ extension Inspection {
         if isKeep, words[0] == "delete" { return }
         let id = words[2].prefix(7)
         find(
-            isKeep ? .keepReference : .stateReference, at: "\(app.pipeline.repository) \(words[1])",
+            isKeep ? .keepReference : .stateReference, at: "\(app.repositoryPath) \(words[1])",
             isKeep
                 ? "\(id) is deployed or queued, and nothing keeps it from git gc"
                 : words[0] == "delete"
                     ? "it shows \(id), and nothing is live there" : "it does not show \(id), which is live",
             remedy: "the next deployment sets it", repair: .references(app: app.name))
+    }
+
+    private mutating func inspectNotes(of app: App) async throws {
+        let notes = try await StateNotes(installation: installation).differences(app)
+        guard let first = notes.first else { return }
+        let what =
+            first.text == nil
+            ? "it was never deployed, or is not by now" : first.isMissing ? "there is none" : "it says something else"
+        let more = notes.count == 1 ? "" : ", and \(notes.count - 1) more are not as the ledger has them"
+        find(
+            .stateNote, at: "\(app.repositoryPath) \(StateNotes.name(app.name))",
+            "the note of \(first.name): \(what)\(more)",
+            remedy: "shipit fsck --repair writes them anew",
+            repair: .references(app: app.name))
     }
 
     /// With a worker, or a push in the spool, somebody is about to explain them.
@@ -66,7 +84,7 @@ extension Inspection {
         }
         for name in Set(known.keys).union(present.keys).sorted() where known[name] != present[name] {
             find(
-                .referenceMoved, .warning, at: "\(app.pipeline.repository) \(name)",
+                .referenceMoved, .warning, at: "\(app.repositoryPath) \(name)",
                 "it is at \(present[name]?.abbreviated() ?? "nothing"), and the ledger knows \(known[name]?.abbreviated() ?? "nothing")",
                 remedy: "shipit work takes it in as a push")
         }

@@ -55,8 +55,10 @@ struct Mending {
                 say("the ledger knows \(name) with the repository \(app.pipeline.repository)")
             }
         case .references(let app):
-            for line in try await StateReferences(installation: installation).update(try installation.app(app)) {
-                say(line)
+            let app = try installation.app(app)
+            for line in try await StateReferences(installation: installation).update(app) { say(line) }
+            for change in try await StateNotes(installation: installation).update(app, all: true) {
+                say("\(change.text == nil ? "removed" : "wrote") the note of \(change.name)")
             }
         case .endProcesses(let mark):
             ProcessSweep.end(marked: mark)

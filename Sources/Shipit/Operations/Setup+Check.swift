@@ -17,6 +17,8 @@ extension Setup {
     }
 
     func gaps(of app: App) async throws -> [Gap] {
+        // Nobody pushes to a mirror.
+        if app.pipeline.remote != nil { return [] }
         var gaps: [Gap] = []
         let repository = try app.repository()
         let (path, effective) = (repository.path, try hookPath(repository))

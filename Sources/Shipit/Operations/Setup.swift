@@ -74,8 +74,15 @@ public struct Setup: Sendable {
                     hint: "--app ANOTHER-NAME")
             }
         }
-        let made = try await makeRepository(request.repository, say)
-        let repository = try Repository(at: request.repository)
+        let remote = try remote(request)
+        var made = false
+        if let remote {
+            try await fetchMirror(remote, of: request.app, isNew: isNew, say)
+        } else {
+            made = try await makeRepository(request.repository, say)
+            // Whatever is wrong with it comes out before anything else is made.
+            _ = try Repository(at: request.repository)
+        }
         if isNew {
             try makeFolder(home.app(request.app))
             try makeFolder("\(home.app(request.app))/hooks")
@@ -86,12 +93,22 @@ public struct Setup: Sendable {
             say("made the policy \(home.policy(request.app))")
         }
         let app = try installation.app(request.app)
+        let repository = try app.repository()
         let isKnown = try installation.ledger.hasApp(app.name)
         try installation.ledger.addApp(app.name, repository: request.repository)
         try know(app, repository, isNew: !isKnown, say)
+        if remote != nil { return try recordFetch(of: app) }
         let record = try await installRecord(app, repository, made, say)
         try write(record, app)
         try openSpool(to: repository, say)
+    }
+
+    private func remote(_ request: Request) throws -> RemoteRepository? {
+        do {
+            return try RemoteRepository(request.repository)
+        } catch {
+            throw ShipitError(.usage, "this cannot be the repository: \(error.what)")
+        }
     }
 
     private func makeRepository(_ path: String, _ say: (String) -> Void) async throws -> Bool {
@@ -272,7 +289,9 @@ public struct Setup: Sendable {
         let record = try read(app.name)
         let others = FileSystem.names(in: installation.home.apps).filter { $0 != app.name }
         let isShared = try others.contains { try read($0)?.repository == record?.repository }
-        if FileSystem.isFolder(app.pipeline.repository) {
+        if app.pipeline.remote != nil {
+            try removeMirror(of: app, say)
+        } else if FileSystem.isFolder(app.pipeline.repository) {
             do {
                 try await StateReferences(installation: installation).remove(app, keepRefsToo: !isShared)
             } catch {

@@ -10,11 +10,15 @@ struct InitCommand: AsyncParsableCommand {
             one goes on running after it) and the git settings that make a push durable; each is said. Present branches
             are taken as known, not shipped. `shipit remove` undoes exactly this.
 
+            A repository elsewhere is named by its URL (https://, http://, ssh://, git://, file:// or git@host:path): it is
+            fetched into a mirror while `shipit serve` runs, and nothing is installed or changed there.
+
             EXAMPLE
               shipit init /srv/git/blog.git --template python
+              shipit init git@git.example.org:ann/blog.git
             """)
 
-    @Argument(help: "The repository's folder, such as /srv/git/blog.git.") var repository: String
+    @Argument(help: "The repository's folder, such as /srv/git/blog.git, or a URL.") var repository: String
     @Option(name: .long, help: "The app's name (default: the repository's).") var app: String?
     @Option(name: .long, help: "Whose policy to begin with: \(Templates.names.joined(separator: ", ")).")
     var template = "static"
@@ -24,7 +28,8 @@ struct InitCommand: AsyncParsableCommand {
     func run() async throws {
         let terminal = Terminal()
         let variables = ProcessInfo.processInfo.environment
-        let path = absolute(repository)
+        let isRemote = Pipeline.isRemote(repository)
+        let path = isRemote ? repository : absolute(repository)
         let name = app ?? Self.name(of: path)
         let home = try Home.standard(variables)
         let installation = try Installation.open(home, person: User.person(variables), creating: true)
@@ -32,12 +37,13 @@ struct InitCommand: AsyncParsableCommand {
         let setup = Setup(installation, program: OwnProgram.path)
         let request = Setup.Request(repository: path, app: name, template: template, targets: base)
         try await setup.initialise(request) { terminal.say($0) }
-        terminal.say("the app \(name) is ready; look at its policy, then: git push \(path) main")
+        let next = isRemote ? "shipit serve, which fetches it every minute" : "git push \(path) main"
+        terminal.say("the app \(name) is ready; look at its policy, then: \(next)")
         terminal.say("  \(home.policy(name))")
     }
 
     private static func name(of path: String) -> String {
-        let last = path.split(separator: "/").last { $0 != ".git" } ?? ""
+        let last = path.split { $0 == "/" || $0 == ":" }.last { $0 != ".git" } ?? ""
         return (last.hasSuffix(".git") ? last.dropLast(4) : last).lowercased()
     }
 }

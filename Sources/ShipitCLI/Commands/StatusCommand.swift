@@ -50,6 +50,8 @@ private struct AppStatus {
     let runs: [RunRecord]
     /// Destinations of notifications that do not answer.
     let silent: [DestinationState]
+    /// Nil for a repository of this machine.
+    let fetching: FetchRecord?
 
     init(_ installation: Installation, _ app: App) throws {
         self.installation = installation
@@ -59,6 +61,7 @@ private struct AppStatus {
         }
         runs = try installation.ledger.openRuns(app: app.name)
         silent = try installation.ledger.destinations(app: app.name).filter { $0.failingSince != nil }
+        fetching = try app.pipeline.remote.flatMap { _ in try installation.ledger.fetchRecord(of: app.name) }
     }
 
     private func waiting(_ environment: String) -> (record: RunRecord, job: Job)? {
@@ -81,6 +84,7 @@ private struct AppStatus {
 
     func show(_ terminal: Terminal) {
         terminal.answer("\(terminal.painted(app.name, .bold))  \(app.pipeline.repository)")
+        if let fetching { terminal.answer("  \(fetching.trouble ?? fetching.words)") }
         var table = Table("  ENVIRONMENT", "LIVE", "RELEASE", "SINCE", "BY", "SUBJECT")
         for (policy, state) in environments {
             if let live = state.live {
@@ -136,6 +140,7 @@ private struct AppStatus {
             "environments": .array(environments.map { json($0.policy, $0.state) }),
             "runs": .array(runs.map(\.json)),
             "silent": .array(silent.map(\.json)),
+            "fetch": fetching?.json ?? .null,
         ]
     }
 

@@ -18,12 +18,14 @@ struct Follower {
         var cursor = cursor
         var number = 0
         var shown = Set<Int64>()
+        var attention = WorkerAttention(installation: installation)
         for run in runs where shown.insert(run).inserted { try introduce(run) }
         while true {
             // Read first: what the events after it say can then only be more.
             let records = try runs.compactMap { try installation.ledger.run($0) }
             for event in try installation.ledger.events(after: cursor, runs: runs) {
                 cursor = event.id
+                attention.notice()
                 guard Self.isWorthALine(event, first: number == 0) else { continue }
                 number += 1
                 line(number, ContinuousClock.now - began, event)
@@ -32,6 +34,7 @@ struct Follower {
                 return try records.map { try conclude($0) }.max() ?? 0
             }
             await watch.wait(.seconds(1))
+            attention.wait()
         }
     }
 

@@ -1,0 +1,117 @@
+import CLinux
+import GitKit
+import Glibc
+
+/// The copy of a repository elsewhere, which an app's revisions are read from; git itself does the transport.
+///
+/// Nobody pushes to it. What shipit keeps in it under `refs/shipit/` stays here: nothing is ever sent back.
+struct Mirror: Sendable {
+    let home: Home
+    let app: String
+    let remote: RemoteRepository
+
+    var path: String { home.mirror(app) }
+
+    /// The first time everything comes.
+    static let firstLimit: Duration = .seconds(3600)
+    static let limit: Duration = .seconds(600)
+
+    var exists: Bool { FileSystem.exists("\(path)/HEAD") }
+
+    /// Brings every branch and tag to what it is there now, made first if it is missing.
+    func fetch() async throws {
+        try home.prepareMirrors()
+        let lock = try FileLock(home.mirrorLock(app), busy: "\(remote.url) is being fetched already")
+        defer { withExtendedLifetime(lock) {} }
+        let limit = exists ? Self.limit : Self.firstLimit
+        if !exists { try await make() }
+        removeLocks()
+        let (exit, text) = try await Program.output(of: command, within: limit, limit: 64 << 10)
+        try Task.checkCancellation()
+        guard exit.isSuccess else { throw failure(exit, text, limit) }
+    }
+
+    /// Aside and renamed, so that it is whole when it is there.
+    private func make() async throws {
+        let new = "\(home.mirrors)/.new-\(app)"
+        Workspaces.remove(new)
+        let command = Command(
+            "/usr/bin/git", ["init", "--quiet", "--bare", "--initial-branch=main", "--template=", "--", new],
+            environment: Git.environment)
+        let (exit, text) = try await Program.output(of: command)
+        guard exit.isSuccess else {
+            throw ShipitError(.failure, "could not make the mirror \(path): \(visibleLine(text))")
+        }
+        for (key, value) in [("core.fsync", "all"), ("uploadpack.hideRefs", "refs/shipit/keep")] {
+            let (exit, text) = try await Program.output(of: Git.command(["config", "--local", key, value], in: new))
+            guard exit.isSuccess else {
+                throw ShipitError(.failure, "could not set \(key) in \(path): \(visibleLine(text))")
+            }
+        }
+        // What lay there was no repository.
+        Workspaces.remove(path)
+        guard rename(new, path) == 0 else {
+            throw ShipitError(.failure, "could not make the mirror \(path): \(systemReason(errno))")
+        }
+        try FileSystem.syncFolder(of: path)
+    }
+
+    /// Environment from nothing, but with the home of whoever we are: ssh finds its keys and known hosts there, and git
+    /// its credential store and proxies. Neither can ask anybody: there is no terminal.
+    var command: Command {
+        var environment = Command.plainEnvironment.merging(RemoteRepository.allowedProtocols) { $1 }
+        environment["HOME"] = User.named(by: geteuid())?.home ?? "/"
+        environment["GIT_CONFIG_NOSYSTEM"] = "1"
+        environment["GIT_TERMINAL_PROMPT"] = "0"
+        let settings = [
+            // A half-fetched pack must not survive a power cut as if it were whole.
+            "core.fsync=all", "fetch.fsckObjects=true", "fetch.fsck.zeroPaddedFilemode=warn",
+            "fetch.fsck.badTimezone=warn", "fetch.fsck.missingSpaceBeforeDate=warn",
+            "core.hooksPath=/dev/null", "gc.autoDetach=false", "maintenance.autoDetach=false",
+            // A connection that stands still is given up before the limit.
+            "http.lowSpeedLimit=1000", "http.lowSpeedTime=60",
+        ]
+        return Command(
+            "/usr/bin/git",
+            ["--git-dir=\(path)"] + settings.flatMap { ["-c", $0] } + [
+                "fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head",
+                "--no-recurse-submodules", remote.url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
+            ], environment: environment, mark: "fetch-\(path)")
+    }
+
+    /// What a git that was killed left would keep every later one from writing.
+    private func removeLocks() {
+        let folders = [path] + ReferenceWatch.folders(in: path)
+        let locks = folders.flatMap { folder in
+            FileSystem.names(in: folder).filter { $0.hasSuffix(".lock") }.map { "\(folder)/\($0)" }
+        }
+        guard !locks.isEmpty else { return }
+        ProcessSweep.end(marked: "fetch-\(path)")
+        // Only we write here, and hold a lock for moments.
+        let now = Timestamp.now.milliseconds / 1000
+        for lock in locks where now - linux_modified_seconds(lock) > 60 { unlink(lock) }
+    }
+
+    /// The first line says most: `Permission denied (publickey).` stands before git's own words.
+    private func failure(_ exit: Exit, _ text: String, _ limit: Duration) -> ShipitError {
+        if case .signal = exit {
+            return ShipitError(.failure, "git fetch was stopped; it has \(limit.spoken)")
+        }
+        let lines = text.split(separator: "\n").map { $0.trimmingPrefix("fatal: ").trimmingPrefix("error: ") }
+        let reason = lines.first { !$0.lowercased().hasPrefix("warning:") && !$0.isEmpty }
+        return ShipitError(
+            .failure, visibleLine(reason ?? "git ended with \(exit)").lowercasedFirst, hint: hint(for: text))
+    }
+
+    private func hint(for text: String) -> String {
+        let me = User.named(by: geteuid())?.name ?? "uid \(geteuid())"
+        if text.contains("terminal prompts disabled") || text.contains("Authentication failed") {
+            return "as \(me): git config --global credential.helper store, then git ls-remote \(remote.url) once"
+        }
+        if text.contains("Host key verification failed") {
+            return "as \(me): git ls-remote \(remote.url) once, and compare the key of \(remote.place)"
+        }
+        if text.contains("Permission denied") { return "let \(me)'s ssh key read it at \(remote.place)" }
+        return "as \(me): git ls-remote \(remote.url)"
+    }
+}
