@@ -17,7 +17,8 @@ extension Pipeline {
         let keys = reader.mapping(
             root, of: "pipeline.yml",
             keys: [
-                "app", "repository", "fetch", "triggers", "mode", "supersede_waiting", "push", "foreign_options", "allow",
+                "app", "repository", "fetch", "triggers", "mode", "supersede_waiting", "push", "foreign_options",
+                "allow",
                 "build", "retention", "migrations", "environments", "secrets", "notify",
             ])
         func missing(_ key: String, _ what: String) {

@@ -374,8 +374,6 @@ public final class Worker: Service {
             }
         }
     }
-
-    }
 }
 
 /// Whether builds can be enclosed here, found out at the first build and not before.

@@ -95,7 +95,9 @@ struct PromoteCommand: AsyncParsableCommand {
         let revision = try revision.map { try named($0, installation, app) }
         let promotion = try Promotion.choose(installation, app, revision: revision, to: to, isEmergency: emergency)
         try app.pipeline.allow.check(.promote, in: promotion.environment, person: installation.person)
-        if emergency { try app.pipeline.allow.check(.emergency, in: promotion.environment, person: installation.person) }
+        if emergency {
+            try app.pipeline.allow.check(.emergency, in: promotion.environment, person: installation.person)
+        }
         let cursor = try installation.ledger.lastEvent()
         let run = try promotion.perform(
             installation, app, reason: reason, ignoringStopFailures: ignoresStopFailures)
