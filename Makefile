@@ -7,7 +7,7 @@ RELEASE = swift build -c release --static-swift-stdlib -Xlinker -s
 
 export PREFIX DESTDIR
 
-.PHONY: all build demo test bench release install uninstall lint clean help
+.PHONY: all build demo test model bench release install uninstall lint clean help
 
 all: build
 
@@ -22,6 +22,10 @@ test: ## run all tests
 	$(SETUP) test
 	swift build --build-tests
 	swift test --skip-build --quiet
+
+model: ## judge the rules of the queue by 100,000 random histories
+	$(SETUP) test
+	SHIPIT_HISTORIES=$${HISTORIES:-100000} swift test -c release -Xswiftc -enable-testing --filter SteeringModel
 
 bench: release ## measure, and print the figures that the README quotes; QUICK=1 for a first look
 	$(SETUP) bench

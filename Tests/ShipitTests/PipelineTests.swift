@@ -109,7 +109,7 @@ import Testing
             """
         #expect(
             pipelineComplaints(yaml) == [
-                #"pipeline.yml:1:1: "repository" is missing, expected the path of a bare git repository"#,
+                #"pipeline.yml:1:1: "repository" is missing, expected the path of a bare git repository, or the URL of one elsewhere"#,
                 #"pipeline.yml:1:6: app wants a name of a-z, 0-9 and -, that begins with a letter or digit, found "Blog_1""#,
                 #"pipeline.yml:2:1: unknown key "repositori" in pipeline.yml, did you mean "repository"?"#,
                 #"pipeline.yml:3:7: mode wants superseded or queued or parallel, found "supersede"; did you mean superseded?"#,
@@ -129,7 +129,7 @@ import Testing
     @Test(arguments: [
         (
             "colour: red",
-            #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, triggers, mode, supersede_waiting, push, foreign_options, allow, build, retention, migrations, environments, secrets, notify"#
+            #"pipeline.yml:6:1: unknown key "colour" in pipeline.yml, expected one of app, repository, fetch, triggers, mode, supersede_waiting, push, foreign_options, allow, build, retention, migrations, environments, secrets, notify"#
         ),
         ("notify: ann", #"pipeline.yml:6:9: notify wants a list, found "ann""#),
         ("triggers: []", "pipeline.yml:6:11: triggers wants at least one entry such as - branches: [main]"),

@@ -78,8 +78,9 @@ import Testing
             environments: environments(
                 "promotion: automatic\n    approvals: {needed: 1, never_author_alone: yes, by: [\(ann.name), \(ben.name)]}"
             ))
-        try await world.git("config", "user.email", "\(ann.name)@example.org")
-        _ = try await world.ship(["index.html": "two\n"])
+        try world.write("two\n", to: "\(world.clone)/index.html")
+        try await world.git("commit", "-qam", "Two", "--author", "Ann <\(ann.name)@example.org>")
+        _ = await world.push("main")
         let stranger = await world.shipit("approve", environment: cyd.sudo)
         #expect(stranger.status == 69 && stranger.stderr.contains("\(cyd.name) may not approve for production"))
         let author = try world.must(await world.shipit("approve", environment: ann.sudo))
@@ -132,7 +133,13 @@ import Testing
         try world.must(await world.run(["\(World.programs)/shipit"] + words, in: world.path))
         try await world.settled()
         #expect(world.read("\(world.production)/current/index.html") == "one\n")
-        #expect(await world.shipit("fsck").status == 0)
+        let sound = await world.shipit("fsck")
+        #expect(sound.status == 0 && sound.text.contains("1 signed approval looked at"), "\(sound.text)")
+        // Offline, and by the file as it is today.
+        try world.write("ben@example.org \(key)", to: "\(world.path)/signers")
+        let unsound = await world.shipit("fsck")
+        #expect(unsound.status == 1, "\(unsound.text)")
+        #expect(unsound.text.contains("approval of run 1 for production by ann@example.org"), "\(unsound.text)")
     }
 
     @Test func `a closed window keeps a promotion waiting, and says when it opens`() async throws {

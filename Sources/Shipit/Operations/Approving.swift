@@ -120,15 +120,13 @@ extension Ledger {
     public func approvals(of job: Int64) throws -> [ApprovalRecord] {
         try read { db in
             try Row.fetchAll(db, cached: "SELECT * FROM approval WHERE job = ? ORDER BY id", arguments: [job]).map {
-                ApprovalRecord(
-                    by: $0["by"], at: $0["at"], expiresAt: $0["expires_at"], reason: $0["reason"], plan: $0["plan"],
-                    void: $0["void"], usedBy: $0["used_by"], signature: $0["signature"], signedText: $0["signed_text"])
+                ApprovalRecord($0)
             }
         }
     }
 
-    /// All approvals that carry a signature, for those who verify them.
-    public func signedApprovals() throws -> [(app: String, environment: String, run: Int64, approval: ApprovalRecord)] {
+    /// All approvals that carry a signature, oldest first.
+    func signedApprovals() throws -> [SignedApproval] {
         try read { db in
             try Row.fetchAll(
                 db,
@@ -136,14 +134,11 @@ extension Ledger {
                     SELECT job.app AS app, job.name AS name, job.run AS run, approval.* FROM approval
                     JOIN job ON job.id = approval.job WHERE approval.signature IS NOT NULL ORDER BY approval.id
                     """
-            ).map {
-                (
-                    $0["app"], $0["name"], $0["run"],
-                    ApprovalRecord(
-                        by: $0["by"], at: $0["at"], expiresAt: $0["expires_at"], reason: $0["reason"],
-                        plan: $0["plan"], void: $0["void"], usedBy: $0["used_by"], signature: $0["signature"],
-                        signedText: $0["signed_text"])
-                )
+            ).map { row in
+                SignedApproval(
+                    app: row["app"], environment: row["name"], run: row["run"], record: ApprovalRecord(row),
+                    statement: row["signed_text"] ?? "", signature: row["signature"], artifact: row["artifact"],
+                    policy: row["policy"])
             }
         }
     }
@@ -161,6 +156,16 @@ public struct ApprovalRecord: Hashable, Sendable {
     public let void: String?
     /// The deployment that it let through.
     public let usedBy: Int64?
-    public let signature: String?
-    public let signedText: String?
+    public let isSigned: Bool
+
+    fileprivate init(_ row: Row) {
+        by = row["by"]
+        at = row["at"]
+        expiresAt = row["expires_at"]
+        reason = row["reason"]
+        plan = row["plan"]
+        void = row["void"]
+        usedBy = row["used_by"]
+        isSigned = row["signature"] != nil
+    }
 }

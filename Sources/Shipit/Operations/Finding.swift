@@ -16,6 +16,7 @@ public struct Finding: Hashable, Sendable {
         case policyChanged = "policy-changed"
         case appUnknown = "app-unknown"
         case appWithoutPolicy = "app-without-policy"
+        case approvalUnsound = "approval-unsound"
         case jobUnattended = "job-unattended"
         case mode
         case owner

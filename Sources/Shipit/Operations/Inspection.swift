@@ -38,6 +38,7 @@ struct Inspection {
         guard try inspectLedger() else { return }
         try inspectHome()
         try inspectSpool()
+        try await inspectApprovals()
         for app in apps {
             try inspectArtifacts(of: app)
             try inspectTargets(of: app)

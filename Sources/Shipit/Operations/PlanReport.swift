@@ -46,8 +46,20 @@ public struct PlanReport: Sendable {
         let manifest = try? ArtifactStore(installation.home.artifacts(app.name)).manifest(of: promotion.artifact.file)
         releaseSize = manifest?.totalSize
         removed = try Self.removals(installation, app, promotion)
-        hazard = migrations.isEmpty ? nil : "it changes \(migrations.count) migrations, which going back does not undo"
+        hazard = try Self.hazard(installation, app, migrations, [promotion.revision] + newer.commits.map(\.id))
         statement = Self.statement(app, promotion, commits, lost, changes)
+    }
+
+    private static func hazard(
+        _ installation: Installation, _ app: App, _ migrations: [String], _ revisions: [Revision]
+    ) throws -> String? {
+        if let line = try Rollback.knownLines(installation, app, of: Set(revisions)).first {
+            let reason = line.irreversible.map { ": \($0)" } ?? ""
+            return "\(line.revision.abbreviated()) was marked irreversible in \(line.environment)\(reason)"
+        }
+        let count = migrations.count
+        guard count > 0 else { return nil }
+        return "it changes \(count) migration\(count == 1 ? "" : "s"), which going back does not undo"
     }
 
     private static func policyChanges(

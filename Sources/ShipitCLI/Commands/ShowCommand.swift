@@ -86,6 +86,7 @@ struct ShowCommand: ParsableCommand {
                 let time = job.duration.map { " in \(Duration.seconds($0).spoken)" } ?? ""
                 let reason = job.reason.map { ": \($0)" } ?? ""
                 terminal.answer("  \(job.name) \(terminal.painted(job.status))\(time)\(reason)")
+                for line in try approvals(of: job, ledger) { terminal.answer("    \(line)") }
             }
             // A revision's are above already.
             if records.count == 1, Int64(what) != nil || deployment != nil {
@@ -97,6 +98,17 @@ struct ShowCommand: ParsableCommand {
             for event in try ledger.events(after: 0, run: run.id, limit: 10_000) {
                 terminal.answer("    \(event.at.clock)  \(event.text)")
             }
+        }
+    }
+
+    /// Of a job that waits still; those of a deployment stand in its story.
+    private func approvals(of job: Job, _ ledger: Ledger) throws -> [String] {
+        guard job.kind == .deploy, !job.status.isFinal else { return [] }
+        return try ledger.approvals(of: job.id).map { approval in
+            let signed = approval.isSigned ? ", signed" : ""
+            let end = approval.void.map { "void: \($0)" } ?? "until \(approval.expiresAt.local)"
+            let reason = approval.reason.map { ": \($0)" } ?? ""
+            return "approved by \(approval.by), \(approval.at.local)\(signed), \(end)\(reason)"
         }
     }
 

@@ -1,0 +1,340 @@
+import GitKit
+
+@testable import Shipit
+
+/// One random history: what happens is drawn, the machine decides, and the page of rules and a book of what was done
+/// judge every step of it.
+struct SteeringHistory {
+    var random: Seeded
+    var steering: Steering
+    var now = Timestamp(milliseconds: 1_790_000_000_000)
+    var nextRun: Int64 = 1
+    var nextDeployment: Int64 = 1
+    var nextApproval: Int64 = 1
+    /// Every job that there ever was, and where it stands.
+    var book: [Steering.Step.Key: Shipit.Status] = [:]
+    /// How often each deployment began after a decision to let it begin.
+    var begun: [Steering.Step.Key: Int] = [:]
+    var permitted: [Steering.Step.Key: Int] = [:]
+    var used: Set<Int64> = []
+    var void: Set<Int64> = []
+    var finished: [Steering.Step] = []
+    var faults: [String] = []
+    var happenings = 0
+
+    /// Others that may take the place of the one it begins with.
+    let policies: [Pipeline]
+
+    init(seed: UInt64, _ pipeline: Pipeline, _ policies: [Pipeline]) {
+        random = Seeded(seed: seed)
+        self.policies = policies
+        steering = Steering(pipeline: pipeline, policy: "p1", steps: [], places: [:], pause: nil)
+    }
+
+    mutating func fault(_ text: String) { faults.append("after \(happenings) happenings: \(text)") }
+
+    // MARK: Carrying out
+
+    mutating func decide(_ happening: Happening, _ record: (inout SteeringHistory) -> Void = { _ in }) {
+        happenings += 1
+        let former = steering.steps
+        let actions = steering.decide(happening, at: now)
+        record(&self)
+        for action in actions {
+            if case .supersede(let key, let run) = action { judge(superseded: key, by: run, happening, former) }
+            carryOut(action)
+        }
+        if case .deployed(let key, _, _) = happening { judge(live: key, former) }
+        check()
+    }
+
+    /// Only what a newer run is live in place of may go although a person asked for it, or although the policy keeps it.
+    mutating func judge(
+        superseded key: Steering.Step.Key, by run: Int64, _ happening: Happening, _ former: [Steering.Step]
+    ) {
+        guard let step = former.first(where: { $0.key == key }) else { return fault("\(key) was over already") }
+        if run <= key.run { fault("\(key) was superseded by the older run \(run)") }
+        if step.status == .running { fault("\(key) was superseded while it ran") }
+        if case .deployed(let live, _, _) = happening, live.run == run { return }
+        if step.by != nil || step.isRollback { fault("\(key) was superseded, and a person asked for it") }
+        if steering.pipeline.mode != .superseded { fault("\(key) was superseded in another mode") }
+        if !steering.pipeline.supersedesWaiting, step.wait == .promotion || step.wait == .approval {
+            fault("\(key) was superseded, and the policy keeps it")
+        }
+    }
+
+    /// What waits for a person at an environment gives way to a newer revision that is live there.
+    mutating func judge(live key: Steering.Step.Key, _ former: [Steering.Step]) {
+        guard let step = former.first(where: { $0.key == key }), !step.isRollback else {
+            let name = former.first { $0.key == key }?.name ?? ""
+            let place = steering.places[name]
+            if place?.hold == nil { fault("nothing holds \(name) after a rollback") }
+            return
+        }
+        let older = steering.steps.filter {
+            $0.name == step.name && $0.key.run < key.run && $0.status == .waiting && !$0.isRollback
+        }
+        for left in older { fault("\(left.key) waits on behind the newer \(key)") }
+    }
+
+    /// The policy changes, and what waits is judged by the new one from now on.
+    mutating func changePolicy(to pipeline: Pipeline, _ digest: String) {
+        steering = Steering(
+            pipeline: pipeline, policy: digest, steps: steering.steps, places: steering.places, pause: steering.pause,
+            bad: steering.bad, verified: steering.verified)
+        decide(.looked)
+    }
+
+    mutating func move(_ key: Steering.Step.Key, to status: Shipit.Status) {
+        guard let former = book[key] else { return fault("\(key) was never made") }
+        if former != status, !former.permits(status) { fault("\(key): \(former) → \(status)") }
+        book[key] = status
+    }
+
+    mutating func carryOut(_ action: Action) {
+        switch action {
+        case .make(let step):
+            if book[step.key] != nil { fault("\(step.key) was made twice") }
+            book[step.key] = step.status
+            permitted[step.key] = 1
+        case .wait(let key, _, let reason, let until):
+            move(key, to: .waiting)
+            if reason.isEmpty { fault("\(key) waits without a reason") }
+            if let until, until <= now { fault("\(key) is to be looked at in the past") }
+        case .queue(let key): move(key, to: .queued)
+        case .supersede(let key, _):
+            move(key, to: .superseded)
+        case .retry(let key, _, _):
+            move(key, to: .queued)
+            permitted[key, default: 0] += 1
+        case .void(let approval, _, _, let why):
+            if why.isEmpty || !void.insert(approval).inserted {
+                fault("approval \(approval) is void twice, or for nothing")
+            }
+        case .use(let approvals, _):
+            for approval in approvals where !used.insert(approval).inserted || void.contains(approval) {
+                fault("approval \(approval) counted twice, or was void")
+            }
+        case .markBad, .unmarkBad, .hold, .liftRollbackHold: break
+        }
+    }
+
+    /// What has to be true whatever happened.
+    mutating func check() {
+        let page = PageOfRules(steering: steering, now: now)
+        for step in steering.steps {
+            if book[step.key] != step.status {
+                fault("\(step.key) is \(step.status), and the book has \(String(describing: book[step.key]))")
+            }
+            switch step.status {
+            case .queued where !page.mayBegin(step): fault("\(step.key) may begin at \(step.name) and must not")
+            case .waiting where page.mayBegin(step):
+                fault("\(step.key) waits at \(step.name) for nothing: \(step.reason ?? "")")
+            case .waiting where step.reason?.isEmpty ?? true: fault("\(step.key) waits without a reason")
+            case .waiting where step.wakesAt == nil && isTime(step): fault("nobody will look at \(step.key) again")
+            default: break
+            }
+        }
+        for (key, status) in book where !status.isFinal && !steering.steps.contains(where: { $0.key == key }) {
+            fault("\(key) is \(status) and forgotten")
+        }
+        for name in steering.pipeline.environments.map(\.name) {
+            let running = steering.steps.filter { $0.kind == .deploy && $0.name == name && $0.status == .running }
+            if running.count > 1 { fault("\(running.count) deployments at once in \(name)") }
+        }
+    }
+
+    /// Whether it goes on by itself at some time; a soak that has not begun waits for a deployment.
+    private func isTime(_ step: Steering.Step) -> Bool {
+        switch step.wait {
+        case .window, .freeze: true
+        case .soak: !isUnknownBefore(step)
+        default: false
+        }
+    }
+
+    private func isUnknownBefore(_ step: Steering.Step) -> Bool {
+        guard let before = steering.pipeline.before(step.name) else { return false }
+        return steering.verified[before]?[step.origin.revision] == nil
+    }
+
+    // MARK: The worker
+
+    /// Begins what the schedule chooses, as a worker does.
+    mutating func work() {
+        let open = steering.steps.filter { $0.status == .queued || $0.status == .running }.map { step in
+            OpenJob(job: step.asJob, runKind: step.origin.kind)
+        }
+        var schedule = Schedule()
+        if steering.pipeline.mode == .parallel { schedule.parallel = ["blog": 3] }
+        for job in schedule.next(open) {
+            let key = Steering.Step.Key(run: job.run, position: job.position)
+            decide(.looked)
+            guard let step = steering.steps.first(where: { $0.key == key }), step.status == .queued else { continue }
+            if !PageOfRules(steering: steering, now: now).mayBegin(step) { fault("\(key) begins and must not") }
+            if !step.isInterrupted { begun[key, default: 0] += 1 }
+            if begun[key, default: 0] > permitted[key, default: 0] { fault("\(key) begins once more than it was let") }
+            decide(.begun(key)) { $0.move(key, to: .running) }
+        }
+    }
+
+    private mutating func choose(_ steps: [Steering.Step]) -> Steering.Step? {
+        steps.isEmpty ? nil : steps[Int(random.next() % UInt64(steps.count))]
+    }
+
+    mutating func finish(_ step: Steering.Step, well: Bool) {
+        if step.kind == .build, well {
+            decide(.built(step.key, artifact: step.key.run, content: "c\(step.key.run)")) {
+                $0.move(step.key, to: .succeeded)
+            }
+        } else if well {
+            let deployment = nextDeployment
+            nextDeployment += 1
+            let former = finished.last { $0.name == step.name }?.origin.revision
+            decide(.deployed(step.key, deployment: deployment, from: former)) { $0.move(step.key, to: .succeeded) }
+            finished.append(step)
+        } else {
+            let status: Shipit.Status = random.next() % 3 == 0 ? .errored : .failed
+            decide(.ended(step.key, status)) { $0.move(step.key, to: status) }
+        }
+    }
+
+    // MARK: What happens
+
+    mutating func happen() {
+        let names = steering.pipeline.environments.map(\.name)
+        let name = names[Int(random.next() % UInt64(names.count))]
+        let waiting = steering.steps.filter { $0.status == .waiting && $0.kind == .deploy }
+        switch random.next() % 22 {
+        case 0...4:
+            let origin = origin(random.next() % 5 == 0 ? .start : .push)
+            decide(.arrived(run: nextRun, origin))
+            nextRun += 1
+        case 5...9:
+            if let step = choose(steering.steps.filter { $0.status == .running }) {
+                finish(step, well: random.next() % 4 > 0)
+            }
+        case 10, 11:
+            if let step = choose(waiting), step.by == nil {
+                decide(.promoted(step.key, by: "ann", isEmergency: random.next() % 8 == 0))
+            }
+        case 12, 13:
+            if let step = choose(waiting) {
+                let approval = Steering.Approval(
+                    id: nextApproval, by: ["ann", "ben", "cyd"][Int(random.next() % 3)],
+                    isAuthor: random.next() % 3 == 0,
+                    expiresAt: Timestamp(milliseconds: now.milliseconds + 1 + Int64(random.next() % 9_000_000)),
+                    content: random.next() % 9 == 0 ? "another" : step.content,
+                    policy: random.next() % 9 == 0 ? "p0" : steering.policy,
+                    live: steering.places[step.name]?.live)
+                nextApproval += 1
+                decide(.approved(step.key, approval))
+            }
+        case 14:
+            let until =
+                random.next() % 2 == 0
+                ? nil : Timestamp(milliseconds: now.milliseconds + Int64(random.next() % 9_000_000))
+            decide(.held(name, Hold(kind: .hold, reason: "r", by: "ann", since: now, until: until)))
+        case 15: decide(.lifted(name))
+        case 16:
+            // A clock that jumps, now and then back.
+            let jump = Int64(random.next() % 20_000_000) - 2_000_000
+            now = Timestamp(milliseconds: now.milliseconds + jump)
+            decide(.looked)
+        case 17:
+            if let step = choose(steering.steps.filter { $0.status == .running }) {
+                // The worker died; a deployment was put back.
+                decide(.interrupted(step.key)) { $0.move(step.key, to: .queued) }
+                if step.kind == .build { permitted[step.key, default: 0] += 1 }
+            }
+        case 18:
+            if let step = choose(steering.steps) {
+                decide(.ended(step.key, .cancelled)) { $0.move(step.key, to: .cancelled) }
+            }
+        case 19:
+            if let good = finished.last(where: { $0.name == name }) {
+                var step = Steering.Step(
+                    key: Steering.Step.Key(run: nextRun, position: 1 + (names.firstIndex(of: name) ?? 0)),
+                    kind: .deploy,
+                    name: name, origin: origin(.rollback, good.origin.revision), artifact: good.artifact, by: "ann")
+                step.isRollback = true
+                nextRun += 1
+                decide(.called(step))
+            }
+        case 20: steering.pause == nil ? decide(.paused("ann: upgrade")) : decide(.resumed)
+        case 21 where random.next() % 4 == 0:
+            let others = policies.filter { $0.mode == steering.pipeline.mode }
+            changePolicy(to: others[Int(random.next() % UInt64(others.count))], "p\(1 + random.next() % 3)")
+        default:
+            if random.next() % 2 == 0 { return }
+            decide(.looked)
+        }
+    }
+
+    private mutating func origin(
+        _ kind: Run.Kind, _ revision: Revision? = nil, isPlain: Bool = false
+    ) -> Steering.Origin {
+        if isPlain, let revision { return Steering.Origin(kind: kind, revision: revision, by: "ann") }
+        let number = random.next() % 4 == 0 ? Int64(random.next() % UInt64(nextRun)) : nextRun
+        let goal = random.next() % 12 == 0 ? steering.pipeline.environments.last?.name : nil
+        let entry = [nil, nil, nil, nil, nil, "preview", "production"][Int(random.next() % 7)]
+        return Steering.Origin(
+            kind: kind, revision: revision ?? Book.revision(Int(number)), by: "ann", entry: entry, goal: goal)
+    }
+
+    /// Everybody says yes and everything succeeds: then nothing may be left.
+    mutating func comeToRest() {
+        if steering.pause != nil { decide(.resumed) }
+        for name in steering.pipeline.environments.map(\.name) { decide(.lifted(name)) }
+        for _ in 0..<400 where !steering.steps.isEmpty {
+            for step in steering.steps where step.status == .waiting && step.kind == .deploy {
+                if step.by == nil { decide(.promoted(step.key, by: "ann", isEmergency: false)) }
+                for person in ["ann", "ben"]
+                where steering.steps.contains(where: { $0.key == step.key && $0.status == .waiting }) {
+                    let approval = Steering.Approval(
+                        id: nextApproval, by: person, isAuthor: false,
+                        expiresAt: Timestamp(milliseconds: now.milliseconds + 864_000_000), content: step.content,
+                        policy: steering.policy, live: steering.places[step.name]?.live)
+                    nextApproval += 1
+                    decide(.approved(step.key, approval))
+                }
+            }
+            for step in steering.steps where step.wait == .soak && isUnknownBefore(step) {
+                let isOnItsWay = steering.steps.contains {
+                    $0.name == "staging" && $0.origin.revision == step.origin.revision
+                }
+                if isOnItsWay { continue }
+                // What a tag brought straight to production: somebody promotes it to the one before.
+                decide(
+                    .called(
+                        Steering.Step(
+                            key: Steering.Step.Key(run: nextRun, position: 1), kind: .deploy, name: "staging",
+                            origin: origin(.promote, step.origin.revision, isPlain: true), artifact: step.artifact,
+                            content: step.content, by: "ann")))
+                nextRun += 1
+            }
+            work()
+            for step in steering.steps where step.status == .running { finish(step, well: true) }
+            if let next = steering.steps.compactMap(\.wakesAt).min(),
+                !steering.steps.contains(where: { $0.status == .queued })
+            {
+                now = max(now, next)
+            }
+            decide(.looked)
+        }
+        for step in steering.steps {
+            fault("\(step.key) at \(step.name) is stuck: \(step.status), \(step.reason ?? "no reason")")
+        }
+    }
+}
+
+extension Steering.Step {
+    fileprivate var asJob: Job {
+        Job(
+            id: key.run * 10 + Int64(key.position), run: key.run, app: "blog", position: key.position, name: name,
+            kind: kind, status: status, waits: wait, reason: reason, attempt: 0, worker: nil, policy: "",
+            artifact: artifact, backTo: isRollback ? 1 : nil, ignoresStopFailures: false, isEmergency: isEmergency,
+            by: by, why: nil, retries: retries, wakesAt: wakesAt, cancelledBy: nil, startedAt: nil, endedAt: nil,
+            duration: nil)
+    }
+}
