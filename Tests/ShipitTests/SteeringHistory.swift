@@ -19,6 +19,12 @@ struct SteeringHistory {
     var used: Set<Int64> = []
     var void: Set<Int64> = []
     var finished: [Steering.Step] = []
+    var failed: [Steering.Step] = []
+    /// How often each step was tried again by itself.
+    var retried: [Steering.Step.Key: Int] = [:]
+    /// What was rolled back, kept apart from what the machine remembers; and where that stops automatic promotion.
+    var bad: [String: Set<Revision>] = [:]
+    var isRolledBack: [String: Bool] = [:]
     var faults: [String] = []
     var happenings = 0
 
@@ -44,7 +50,7 @@ struct SteeringHistory {
             if case .supersede(let key, let run) = action { judge(superseded: key, by: run, happening, former) }
             carryOut(action)
         }
-        if case .deployed(let key, _, _) = happening { judge(live: key, former) }
+        if case .deployed(let key, _, let replaced) = happening { judge(live: key, replaced, former) }
         check()
     }
 
@@ -64,12 +70,23 @@ struct SteeringHistory {
     }
 
     /// What waits for a person at an environment gives way to a newer revision that is live there.
-    mutating func judge(live key: Steering.Step.Key, _ former: [Steering.Step]) {
-        guard let step = former.first(where: { $0.key == key }), !step.isRollback else {
-            let name = former.first { $0.key == key }?.name ?? ""
-            let place = steering.places[name]
-            if place?.hold == nil { fault("nothing holds \(name) after a rollback") }
+    mutating func judge(live key: Steering.Step.Key, _ replaced: Revision?, _ former: [Steering.Step]) {
+        guard let step = former.first(where: { $0.key == key }) else { return }
+        let (name, revision) = (step.name, step.origin.revision)
+        if step.isRollback {
+            if let replaced, replaced != revision { bad[name, default: []].insert(replaced) }
+            if steering.places[name]?.hold == nil { fault("nothing holds \(name) after a rollback") }
             return
+        }
+        if step.by != nil {
+            bad[name]?.remove(revision)
+            if steering.places[name]?.hold?.kind == .rollback { fault("\(name) is held after a promotion by a person") }
+        }
+        let chain = steering.pipeline.environments.filter { $0.promotion != .none }.map(\.name)
+        if let place = chain.firstIndex(of: name), place + 1 < chain.count,
+            book[Steering.Step.Key(run: key.run, position: key.position + 1)] == nil
+        {
+            fault("\(key) is live in \(name) and goes no further")
         }
         let older = steering.steps.filter {
             $0.name == step.name && $0.key.run < key.run && $0.status == .waiting && !$0.isRollback
@@ -104,9 +121,13 @@ struct SteeringHistory {
         case .queue(let key): move(key, to: .queued)
         case .supersede(let key, _):
             move(key, to: .superseded)
-        case .retry(let key, _, _):
+        case .retry(let key, let count, let most):
             move(key, to: .queued)
             permitted[key, default: 0] += 1
+            retried[key, default: 0] += 1
+            if count > most || retried[key] != count || most > 1 {
+                fault("\(key) is tried again for the time \(count)")
+            }
         case .void(let approval, _, _, let why):
             if why.isEmpty || !void.insert(approval).inserted {
                 fault("approval \(approval) is void twice, or for nothing")
@@ -135,6 +156,10 @@ struct SteeringHistory {
             default: break
             }
         }
+        for name in steering.pipeline.environments.map(\.name)
+        where steering.bad[name, default: []] != bad[name, default: []] {
+            fault("other revisions are bad in \(name) than were rolled back there")
+        }
         for (key, status) in book where !status.isFinal && !steering.steps.contains(where: { $0.key == key }) {
             fault("\(key) is \(status) and forgotten")
         }
@@ -155,7 +180,7 @@ struct SteeringHistory {
 
     private func isUnknownBefore(_ step: Steering.Step) -> Bool {
         guard let before = steering.pipeline.before(step.name) else { return false }
-        return steering.verified[before]?[step.origin.revision] == nil
+        return steering.verified[before.name]?[step.origin.revision] == nil
     }
 
     // MARK: The worker
@@ -174,7 +199,11 @@ struct SteeringHistory {
             if !PageOfRules(steering: steering, now: now).mayBegin(step) { fault("\(key) begins and must not") }
             if !step.isInterrupted { begun[key, default: 0] += 1 }
             if begun[key, default: 0] > permitted[key, default: 0] { fault("\(key) begins once more than it was let") }
+            let former = used.count
             decide(.begun(key)) { $0.move(key, to: .running) }
+            let rules = steering.pipeline.environments.first { $0.name == step.name }?.approvals
+            let isExempt = step.kind == .build || step.isRollback || step.isEmergency || step.isInterrupted
+            if let rules, !isExempt, used.count - former < rules.needed { fault("\(key) began and used no approvals") }
         }
     }
 
@@ -195,6 +224,7 @@ struct SteeringHistory {
             finished.append(step)
         } else {
             let status: Shipit.Status = random.next() % 3 == 0 ? .errored : .failed
+            failed.append(step)
             decide(.ended(step.key, status)) { $0.move(step.key, to: status) }
         }
     }
@@ -205,7 +235,7 @@ struct SteeringHistory {
         let names = steering.pipeline.environments.map(\.name)
         let name = names[Int(random.next() % UInt64(names.count))]
         let waiting = steering.steps.filter { $0.status == .waiting && $0.kind == .deploy }
-        switch random.next() % 22 {
+        switch random.next() % 26 {
         case 0...4:
             let origin = origin(random.next() % 5 == 0 ? .start : .push)
             decide(.arrived(run: nextRun, origin))
@@ -219,17 +249,7 @@ struct SteeringHistory {
                 decide(.promoted(step.key, by: "ann", isEmergency: random.next() % 8 == 0))
             }
         case 12, 13:
-            if let step = choose(waiting) {
-                let approval = Steering.Approval(
-                    id: nextApproval, by: ["ann", "ben", "cyd"][Int(random.next() % 3)],
-                    isAuthor: random.next() % 3 == 0,
-                    expiresAt: Timestamp(milliseconds: now.milliseconds + 1 + Int64(random.next() % 9_000_000)),
-                    content: random.next() % 9 == 0 ? "another" : step.content,
-                    policy: random.next() % 9 == 0 ? "p0" : steering.policy,
-                    live: steering.places[step.name]?.live)
-                nextApproval += 1
-                decide(.approved(step.key, approval))
-            }
+            if let step = choose(waiting) { approve(step) }
         case 14:
             let until =
                 random.next() % 2 == 0
@@ -252,7 +272,7 @@ struct SteeringHistory {
                 decide(.ended(step.key, .cancelled)) { $0.move(step.key, to: .cancelled) }
             }
         case 19:
-            if let good = finished.last(where: { $0.name == name }) {
+            if let good = choose(finished.filter { $0.name == name }) {
                 var step = Steering.Step(
                     key: Steering.Step.Key(run: nextRun, position: 1 + (names.firstIndex(of: name) ?? 0)),
                     kind: .deploy,
@@ -265,10 +285,36 @@ struct SteeringHistory {
         case 21 where random.next() % 4 == 0:
             let others = policies.filter { $0.mode == steering.pipeline.mode }
             changePolicy(to: others[Int(random.next() % UInt64(others.count))], "p\(1 + random.next() % 3)")
+        case 22:
+            // Somebody retries what failed, while nothing else of its run is open.
+            guard let step = choose(failed), book[step.key]?.isFinal ?? false, book[step.key] != .succeeded,
+                !steering.steps.contains(where: { $0.key.run == step.key.run })
+            else { return }
+            failed.removeAll { $0.key == step.key }
+            var again = step
+            (again.approvals, again.isInterrupted) = ([], false)
+            permitted[step.key, default: 0] += 1
+            decide(.retried(again, by: "ben")) { $0.move(step.key, to: .queued) }
         default:
-            if random.next() % 2 == 0 { return }
-            decide(.looked)
+            // Most of the time things go well, and people do what they are asked for.
+            if let step = choose(steering.steps.filter { $0.status == .running }) { return finish(step, well: true) }
+            if let step = choose(waiting), let needed = steering.pipeline.environment(step.name)?.approvals {
+                for _ in 0..<needed.needed { approve(step) }
+            }
         }
+    }
+
+    /// By one of three people, now and then for something else than what waits.
+    private mutating func approve(_ step: Steering.Step) {
+        let approval = Steering.Approval(
+            id: nextApproval, by: ["ann", "ben", "cyd"][Int(random.next() % 3)],
+            isAuthor: random.next() % 3 == 0,
+            expiresAt: Timestamp(milliseconds: now.milliseconds + 1 + Int64(random.next() % 9_000_000)),
+            content: random.next() % 9 == 0 ? "another" : step.content,
+            policy: random.next() % 9 == 0 ? "p0" : steering.policy,
+            live: steering.places[step.name]?.live)
+        nextApproval += 1
+        decide(.approved(step.key, approval))
     }
 
     private mutating func origin(

@@ -31,10 +31,10 @@ public struct Approving: Sendable {
         plan = try PlanReport(installation, app, try Promotion.of(job, installation))
     }
 
-    /// Records the approval; gives what the run waits for now, nil when it goes on.
+    /// Records the approval; gives the job as it waits now, nil when it goes on.
     ///
     /// `seen`: the digest of the plan that the person looked at, of which the beginning is enough.
-    public func give(by asker: String, reason: String?, seen: String?, signature: String? = nil) throws -> String? {
+    public func give(by asker: String, reason: String?, seen: String?, signature: String? = nil) throws -> Job? {
         // One person by whatever way shipit knows them: `ann (sudo)` is no second ann.
         let person = Person.name(in: asker)
         let digest = plan.digest.description
@@ -63,7 +63,7 @@ public struct Approving: Sendable {
             live: plan.promotion.live?.id, policy: app.policy,
             signature: signature.map { ($0, plan.statement) })
         let now = try installation.ledger.run(job.run)?.jobs.last
-        return now?.status == .waiting ? now?.reason : nil
+        return now?.status == .waiting ? now : nil
     }
 
     /// Who pushed the run, or wrote one of its commits, as far as their names tell.

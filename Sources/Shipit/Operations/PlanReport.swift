@@ -26,6 +26,9 @@ public struct PlanReport: Sendable {
     /// What an approval is for, one fact a line: the same plan always gives the same text.
     public let statement: String
 
+    /// Whether the environment asks for approvals, which name this plan.
+    public let wantsApprovals: Bool
+
     /// The name of the plan.
     public var digest: Digest { Digest.of(Array(statement.utf8)) }
 
@@ -47,6 +50,7 @@ public struct PlanReport: Sendable {
         releaseSize = manifest?.totalSize
         removed = try Self.removals(installation, app, promotion)
         hazard = try Self.hazard(installation, app, migrations, [promotion.revision] + newer.commits.map(\.id))
+        wantsApprovals = app.pipeline.environment(promotion.environment)?.approvals != nil
         statement = Self.statement(app, promotion, commits, lost, changes)
     }
 

@@ -74,7 +74,12 @@ struct PlanCommand: ParsableCommand {
             artifact.digest.map { "  artifact: \(size(artifact.size)), sha256 \($0.description.prefix(12))" }
                 ?? "  artifact: not packed yet")
         terminal.answer("  plan: \(plan.digest.description.prefix(12))")
-        terminal.say("next: shipit promote \(promotion.revision.abbreviated()) --to \(promotion.environment)")
+        let isPromoted = promotion.waiting.map { $0.by != nil || $0.waits != .promotion } ?? false
+        if isPromoted, plan.wantsApprovals, let run = promotion.waiting?.run {
+            terminal.say("next: shipit approve \(run) --plan \(plan.digest.description.prefix(12))")
+        } else {
+            terminal.say("next: shipit promote \(promotion.revision.abbreviated()) --to \(promotion.environment)")
+        }
     }
 
     private static func list(_ what: String, _ lines: [String], _ terminal: Terminal) {

@@ -121,11 +121,14 @@ private struct AppStatus {
         }
         for record in runs {
             guard let job = record.jobs.last else { continue }
-            let reason = job.reason.map { ": \($0)" } ?? ""
-            terminal.answer(
-                "  run \(record.run.id) \(record.run.revision.abbreviated()): \(job.name) \(terminal.painted(job.status))\(reason)"
-            )
-            if job.status == .waiting, job.waits != .turn { terminal.answer("    \(command(record, job))") }
+            let what =
+                "  run \(record.run.id) \(record.run.revision.abbreviated()): \(job.name) \(terminal.painted(job.status))"
+            guard job.status == .waiting else {
+                terminal.answer(what + (job.reason.map { ": \($0)" } ?? ""))
+                continue
+            }
+            for line in Waiting(job).lines(what + ":", indent: "    ") { terminal.answer(line) }
+            if job.waits != .turn { terminal.answer("    \(command(record, job))") }
         }
         for state in silent {
             let since = state.failingSince.map { " since \($0.local)" } ?? ""
@@ -149,6 +152,7 @@ private struct AppStatus {
         if let (record, job) = waiting(policy.name) {
             waits = [
                 "for": .string(job.waits?.rawValue ?? ""), "run": JSON(record.run.id),
+                "obstacles": .array(Waiting(job).obstacles.map(JSON.string)), "wakes_at": JSON(job.wakesAt),
                 "command": .string(command(record, job)),
             ]
         }

@@ -41,13 +41,15 @@ struct ApproveCommand: AsyncParsableCommand {
             throw ShipitError(
                 .usage, "--as wants --signature", hint: "without one, you approve as \(installation.person)")
         }
-        let waits = try approving.give(
+        let job = try approving.give(
             by: person, reason: reason.map { visibleLine($0) }, seen: plan, signature: signed?.text)
         try WorkerStarter.startIfNeeded(installation, program: OwnProgram.path)
         terminal.say(
             "plan \(approving.plan.digest.description.prefix(12)) of run \(approving.job.run) was approved by \(person)"
         )
-        if let waits { terminal.say("run \(approving.job.run) waits: \(approving.job.name), \(waits)") }
+        if let job {
+            for line in Waiting(job).lines("run \(job.run) waits: \(job.name),") { terminal.say(line) }
+        }
     }
 }
 

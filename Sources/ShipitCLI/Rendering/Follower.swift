@@ -84,7 +84,8 @@ struct Follower {
         switch record.status {
         case .succeeded: return 0
         case .waiting:
-            terminal.say("\(prefix)run \(run.id) waits: \(job.name), \(job.reason ?? "")")
+            let waiting = Waiting(job)
+            for line in waiting.lines("run \(run.id) waits: \(job.name),") { terminal.say(prefix + line) }
             if job.waits == .promotion {
                 let flag = installation.appNames().count > 1 ? " --app \(run.app)" : ""
                 terminal.say("\(prefix)next: shipit plan\(flag), then shipit promote\(flag)")
