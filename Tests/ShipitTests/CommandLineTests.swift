@@ -234,7 +234,7 @@ import Testing
     @Test func `status has the documented names, and null where there is nothing`() async throws {
         let world = try await World()
         var app = try #require(((try await world.json("status") as? [String: Any])?["apps"] as? [[String: Any]])?.first)
-        #expect(keys(app) == ["app", "environments", "runs", "silent"])
+        #expect(keys(app) == ["app", "environments", "runs", "silent", "fetch"])
         var staging = try #require((app["environments"] as? [[String: Any]])?.first)
         #expect(keys(staging).isSuperset(of: ["name", "live", "previous", "held", "waiting", "targets"]))
         for name in ["live", "previous", "held", "waiting"] { #expect(staging[name] is NSNull, "\(name)") }
