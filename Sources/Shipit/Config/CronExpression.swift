@@ -102,15 +102,17 @@ public struct CronExpression: Hashable, Sendable {
         for _ in 0..<(8 * 366) {
             if isDay(calendar.dateComponents([.month, .day, .weekday], from: day)) {
                 for hour in hours.sorted() {
-                    // An hour that clocks leave out or show twice is looked at minute by minute.
                     guard let noon = calendar.date(bySettingHour: hour, minute: 0, second: 0, of: day) else { continue }
                     guard noon.addingTimeInterval(7200) > start else { continue }
                     for minute in minutes.sorted() {
-                        guard let date = calendar.date(bySettingHour: hour, minute: minute, second: 0, of: day),
-                            date >= start
-                        else { continue }
-                        let found = Timestamp(milliseconds: Int64(date.timeIntervalSince1970 * 1000))
-                        if contains(found) { return found }
+                        guard let date = calendar.date(bySettingHour: hour, minute: minute, second: 0, of: day) else {
+                            continue
+                        }
+                        // An hour that clocks show twice comes again; one that they leave out gives another minute.
+                        for date in [date, date.addingTimeInterval(3600)] where date >= start {
+                            let found = Timestamp(milliseconds: Int64(date.timeIntervalSince1970 * 1000))
+                            if contains(found) { return found }
+                        }
                     }
                 }
             }
