@@ -30,6 +30,17 @@ struct Options: ParsableArguments {
             hint: "--app \(names.joined(separator: ", or --app "))")
     }
 
+    /// The app of a run, whose number says enough.
+    func app(of run: Int64?, _ installation: Installation) throws -> App {
+        guard let run else { return try chosenApp(installation) }
+        guard let record = try installation.ledger.run(run) else { throw noSuchRun(run) }
+        guard app == nil || app == record.run.app else {
+            throw ShipitError(
+                .usage, "run \(run) is one of \(record.run.app)", hint: "--app \(record.run.app), or none")
+        }
+        return try installation.app(record.run.app)
+    }
+
     /// The named app, or nil for all of them.
     func appFilter(_ installation: Installation) throws -> String? {
         guard let app else { return nil }

@@ -72,7 +72,7 @@ struct PageOfRules {
     private func hasSoaked(_ step: Steering.Step, _ rules: EnvironmentPolicy) -> Bool {
         guard let soak = rules.soak else { return true }
         guard let before = before(rules.name) else { return true }
-        guard let since = steering.verified[before]?[step.origin.revision] else { return false }
+        guard let artifact = step.artifact, let since = steering.verified[before]?[artifact] else { return false }
         return now.milliseconds >= since.milliseconds + soak.components.seconds * 1000
     }
 }

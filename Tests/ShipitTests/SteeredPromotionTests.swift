@@ -218,7 +218,7 @@ import Testing
         let building = try book.take(first, "build").job
         try book.build(second)
         #expect(try book.job(second, "staging").waits == .turn)
-        #expect(try book.job(second, "staging").reason == "for run \(first), which is before it")
+        #expect(try book.job(second, "staging").reason == "for run \(first), which is before it; shipit show \(first)")
         try book.ledger.end(building, as: Ending(.failed, "no", duration: .zero))
         #expect(try book.job(second, "staging").status == .queued)
     }

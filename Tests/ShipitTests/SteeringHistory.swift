@@ -88,8 +88,13 @@ struct SteeringHistory {
         {
             fault("\(key) is live in \(name) and goes no further")
         }
-        let older = steering.steps.filter {
-            $0.name == step.name && $0.key.run < key.run && $0.status == .waiting && !$0.isRollback
+        let older = steering.steps.filter { other in
+            guard other.name == step.name, other.key.run < key.run, other.status == .waiting, !other.isRollback else {
+                return false
+            }
+            // A promotion by hand is as old as the run that brought its revision.
+            guard let maker = step.origin.madeBy, other.origin.revision != revision else { return true }
+            return (other.origin.madeBy ?? other.key.run) <= maker
         }
         for left in older { fault("\(left.key) waits on behind the newer \(key)") }
     }
@@ -180,7 +185,7 @@ struct SteeringHistory {
 
     private func isUnknownBefore(_ step: Steering.Step) -> Bool {
         guard let before = steering.pipeline.before(step.name) else { return false }
-        return steering.verified[before.name]?[step.origin.revision] == nil
+        return step.artifact.flatMap { steering.verified[before.name]?[$0] } == nil
     }
 
     // MARK: The worker
@@ -219,9 +224,17 @@ struct SteeringHistory {
         } else if well {
             let deployment = nextDeployment
             nextDeployment += 1
+            let before = steering.steps
             let former = finished.last { $0.name == step.name }?.origin.revision
             decide(.deployed(step.key, deployment: deployment, from: former)) { $0.move(step.key, to: .succeeded) }
             finished.append(step)
+            for other in before
+            where other.name == step.name && other.status == .waiting && step.origin.kind == .promote
+                && other.origin.revision != step.origin.revision && other.key.run > step.origin.madeBy ?? 0
+                && other.origin.kind != .promote && book[other.key] == .superseded
+            {
+                fault("\(other.key) is newer than what \(step.key) promoted, and was superseded by it")
+            }
         } else {
             let status: Shipit.Status = random.next() % 3 == 0 ? .errored : .failed
             failed.append(step)
@@ -235,7 +248,7 @@ struct SteeringHistory {
         let names = steering.pipeline.environments.map(\.name)
         let name = names[Int(random.next() % UInt64(names.count))]
         let waiting = steering.steps.filter { $0.status == .waiting && $0.kind == .deploy }
-        switch random.next() % 26 {
+        switch random.next() % 27 {
         case 0...4:
             let origin = origin(random.next() % 5 == 0 ? .start : .push)
             decide(.arrived(run: nextRun, origin))
@@ -285,6 +298,20 @@ struct SteeringHistory {
         case 21 where random.next() % 4 == 0:
             let others = policies.filter { $0.mode == steering.pipeline.mode }
             changePolicy(to: others[Int(random.next() % UInt64(others.count))], "p\(1 + random.next() % 3)")
+        case 23:
+            // Somebody promotes what was verified before, newer or older than what waits.
+            if let before = steering.pipeline.before(name),
+                let good = choose(finished.filter { $0.name == before.name }),
+                !steering.steps.contains(where: { $0.name == name && $0.artifact == good.artifact })
+            {
+                var step = Steering.Step(
+                    key: Steering.Step.Key(run: nextRun, position: 2), kind: .deploy, name: name,
+                    origin: origin(.promote, good.origin.revision, isPlain: true), artifact: good.artifact,
+                    content: good.content, by: "ann")
+                step.origin.madeBy = good.key.run
+                nextRun += 1
+                decide(.called(step))
+            }
         case 22:
             // Somebody retries what failed, while nothing else of its run is open.
             guard let step = choose(failed), book[step.key]?.isFinal ?? false, book[step.key] != .succeeded,
@@ -347,7 +374,7 @@ struct SteeringHistory {
             }
             for step in steering.steps where step.wait == .soak && isUnknownBefore(step) {
                 let isOnItsWay = steering.steps.contains {
-                    $0.name == "staging" && $0.origin.revision == step.origin.revision
+                    $0.name == "staging" && $0.artifact == step.artifact
                 }
                 if isOnItsWay { continue }
                 // What a tag brought straight to production: somebody promotes it to the one before.

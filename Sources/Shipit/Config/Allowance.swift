@@ -1,7 +1,8 @@
 /// Who may do what to an app; what is not mentioned may be done by everybody who can reach shipit.
 public struct Allowance: Hashable, Sendable {
     public enum Action: String, Hashable, Sendable, CaseIterable {
-        case promote, approve, reject, rollback, emergency, start, retry, cancel, hold, mark, skip, to
+        case promote, approve, reject, rollback, emergency, start, retry, cancel, hold, pause, mark
+        case skip, to
         case variable = "var"
 
         /// Whether the policy may name people by environment.
@@ -19,6 +20,7 @@ public struct Allowance: Hashable, Sendable {
             case .retry: return "retry a run"
             case .cancel: return "cancel a run"
             case .hold: return "hold or unhold\(place)"
+            case .pause: return "pause or resume everything"
             case .mark: return "mark a deployment"
             case .skip: return "push with skip"
             case .to: return "choose where a run goes"
@@ -70,6 +72,16 @@ public struct Allowance: Hashable, Sendable {
     public func check(_ action: Action, in environment: String? = nil, person: String) throws {
         guard let refusal = refusal(action, in: environment, person: person) else { return }
         throw refusal
+    }
+
+    /// Who tries a job again does again what was done: it is no way around what else is allowed.
+    public func checkRetry(of job: Job, person: String) throws {
+        try check(.retry, person: person)
+        guard job.kind == .deploy else { return }
+        if job.backTo != nil { return try check(.rollback, in: job.name, person: person) }
+        if job.isEmergency { try check(.emergency, in: job.name, person: person) }
+        // What nobody promoted is judged as before.
+        if job.by != nil { try check(.promote, in: job.name, person: person) }
     }
 
     /// Nil when it is permitted.

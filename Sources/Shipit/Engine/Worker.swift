@@ -169,6 +169,7 @@ public final class Worker: Service {
                     // Not the watch: what is written to the log about the trouble would end its wait at once.
                     try? await Task.sleep(for: .milliseconds(min(10_000, 250 * trouble)))  // cut short: look again
                 } else {
+                    if isIdle, !stopping { sayWhatIsNext(&rhythm) }
                     await watch.wait(rhythm.pause(isWaiting: intaking.isWaiting))
                 }
             }
@@ -201,9 +202,10 @@ public final class Worker: Service {
     }
 
     /// When what is due again.
-    private struct Rhythm {
+    struct Rhythm {
         var lastComparison: ContinuousClock.Instant?
         var nextTime: Timestamp?
+        var saidTime: Timestamp?
         var nextUpkeep: Timestamp?
         var trouble: Int?
 

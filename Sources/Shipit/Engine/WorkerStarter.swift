@@ -3,6 +3,8 @@ import Glibc
 
 /// Starts a worker that outlives the command that needs one, unless somebody works already.
 public enum WorkerStarter {
+    public static func isAnybodyAtWork(_ installation: Installation) -> Bool { WorkerLock.isHeld(installation.home) }
+
     /// `program`: shipit's own absolute path. Does nothing when there is nothing to do.
     public static func startIfNeeded(_ installation: Installation, program: String) throws {
         let home = installation.home

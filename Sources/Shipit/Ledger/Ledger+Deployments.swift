@@ -29,6 +29,11 @@ extension Ledger {
                         WHERE app = ?2 AND name = ?3
                         """, arguments: [deployment.id, job.app, environment])
             }
+            guard let by = try db.cancelled(job) else { return }
+            // It came to its end before it could be stopped; what was asked for is that the run goes no further.
+            for next in try db.jobs(of: job.run) where !next.status.isFinal {
+                try end(db, next, Ending(.cancelled, "cancelled by \(by)", duration: .zero))
+            }
         }
     }
 
@@ -190,6 +195,12 @@ extension Ledger {
                 for row in rows {
                     let (app, name): (String, String) = (row["app"], row["name"])
                     try steer(db, app, .lifted(name)) { try db.liftHold(app, name, kind: nil, by: "its end") }
+                    // No person lifted the lighter one that a rollback placed, or would have placed.
+                    guard let live = try db.environmentState(app, name).live, live.kind == .rollback else { continue }
+                    let hold = Hold(
+                        kind: .rollback, reason: "rolled back to \(live.revision.abbreviated())", by: live.by,
+                        since: now, until: nil)
+                    try steer(db, app, .held(name, hold)) { try db.place(hold, app, name) }
                 }
             }
         }

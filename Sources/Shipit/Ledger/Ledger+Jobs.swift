@@ -46,6 +46,7 @@ extension Ledger {
             else { return nil }
             var deployment: Deployment?
             try steer(db, job.app, .begun(Steering.Step.Key(run: now.run, position: now.position))) {
+                try bringUpToDate(db, now)
                 deployment = try db.begin(now, worker)
             }
             guard let taken = try Job.fetchOne(db, cached: "SELECT * FROM job WHERE id = ?", arguments: [job.id]) else {
@@ -93,8 +94,7 @@ extension Ledger {
     func finishBuild(_ job: Job, artifact: Int64, duration: Duration, policy: Policy) throws {
         try write(.withTheNext) { db in
             try db.execute(cached: "UPDATE job SET artifact = ? WHERE id = ?", arguments: [artifact, job.id])
-            let by = try String.fetchOne(db, cached: "SELECT cancelled_by FROM job WHERE id = ?", arguments: [job.id])
-            if let by {
+            if let by = try db.cancelled(job) {
                 // It came to its end before it could be stopped; what was asked for is that the run goes no further.
                 try end(db, job, Ending(.cancelled, "cancelled by \(by)", duration: duration))
                 return
@@ -127,7 +127,9 @@ extension Ledger {
     func end(_ db: Database, _ job: Job, _ ending: Ending) throws -> Bool {
         guard try db.canEnd(job, as: ending.status) else { return false }
         let key = Steering.Step.Key(run: job.run, position: job.position)
-        try steer(db, job.app, .ended(key, ending.status)) { try db.end(job, ending) }
+        // What somebody wants to end is not tried again by itself, in whatever way it ends.
+        let isUnwanted = try db.cancelled(job) != nil
+        try steer(db, job.app, .ended(key, isUnwanted ? .cancelled : ending.status)) { try db.end(job, ending) }
         return true
     }
 
@@ -153,6 +155,20 @@ extension Ledger {
         }
     }
 
+    /// Says no to what waits for a person; what began meanwhile is not stopped by it.
+    public func reject(_ job: Job, by: String, reason: String?) throws {
+        try write { db in
+            guard
+                try Status.fetchOne(db, cached: "SELECT status FROM job WHERE id = ?", arguments: [job.id]) == .waiting
+            else {
+                throw ShipitError(
+                    .busy, "run \(job.run) does not wait any more", hint: "shipit cancel \(job.run) stops it")
+            }
+            let why = reason.map { ": \($0)" } ?? ""
+            try end(db, job, Ending(.cancelled, "rejected by \(by)\(why)", duration: .zero))
+        }
+    }
+
     /// Runs the failed job again, under today's policy, without repeating what succeeded.
     public func retry(_ job: Job, by: String, policy: Policy, isNext: Bool = false) throws {
         try write { db in
@@ -170,7 +186,7 @@ extension Ledger {
                     cached: """
                         UPDATE job SET status = 'queued', waits = NULL, reason = NULL, attempt = 0, cancelled_by = NULL,
                         by = coalesce(by, ?), policy = ?, ended_at = NULL, duration = NULL WHERE id = ?
-                        """, arguments: [by, policy.digest, job.id])
+                        """, arguments: [job.kind == .build ? by : nil, policy.digest, job.id])
                 if isNext { try db.execute(cached: "UPDATE run SET is_next = 1 WHERE id = ?", arguments: [job.run]) }
                 try db.say(.jobQueued, app: job.app, run: job.run, job: job.id, "\(job.name) retried by \(by)")
             }
@@ -193,6 +209,7 @@ extension Database {
         try execute(
             cached: "UPDATE deployment SET status = ?, reason = ?, ended_at = ?, duration = ? WHERE job = ?",
             arguments: [ending.status, ending.reason, Timestamp.now, ending.duration, job.id])
+        try voidApprovals(of: job, because: ending.reason ?? "run \(job.run) \(ending.status.rawValue)")
         let kind: Event.Kind =
             switch ending.status {
             case .succeeded: .jobSucceeded
@@ -205,6 +222,19 @@ extension Database {
         try say(
             kind, app: job.app, run: job.run, job: job.id, words ?? "\(job.name) \(ending.status.rawValue)\(text)")
         return true
+    }
+
+    /// An approval that let nothing through does not come back to life with its run.
+    func voidApprovals(of job: Job, because reason: String) throws {
+        guard job.kind == .deploy else { return }
+        try execute(
+            cached: "UPDATE approval SET void = ? WHERE job = ? AND void IS NULL AND used_by IS NULL",
+            arguments: [reason, job.id])
+    }
+
+    /// Who asked to cancel it.
+    func cancelled(_ job: Job) throws -> String? {
+        try String.fetchOne(self, cached: "SELECT cancelled_by FROM job WHERE id = ?", arguments: [job.id])
     }
 
     /// Whether that ending changes anything.

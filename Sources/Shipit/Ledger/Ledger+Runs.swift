@@ -54,6 +54,7 @@ extension Ledger {
         ignoringStopFailures: Bool = false, isEmergency: Bool = false
     ) throws -> Int64 {
         try write { db in
+            try db.checkNobodyPromotes(artifact, to: environment)
             let run = try db.insertRun(
                 .promote, app: artifact.app, artifact.revision, by: by, reason: reason, isEmergency: isEmergency)
             try db.adopt(policy)
@@ -77,10 +78,13 @@ extension Ledger {
     ) throws {
         try write { db in
             try db.adopt(policy)
-            let status = try Status.fetchOne(
-                db, cached: "SELECT status FROM job WHERE id = ?", arguments: [job.id])
-            guard status == .waiting else {
+            let now = try Job.fetchOne(db, cached: "SELECT * FROM job WHERE id = ?", arguments: [job.id])
+            guard let now, now.status == .waiting else {
                 throw ShipitError(.busy, "run \(job.run) does not wait any more", hint: "shipit show \(job.run)")
+            }
+            if let other = now.by, !isEmergency {
+                throw ShipitError(
+                    .busy, "run \(job.run) was promoted by \(other) meanwhile", hint: "shipit show \(job.run)")
             }
             let key = Steering.Step.Key(run: job.run, position: job.position)
             try steer(db, job.app, .promoted(key, by: by, isEmergency: isEmergency), orUnder: policy) {
@@ -210,6 +214,20 @@ extension Ledger {
 }
 
 extension Database {
+    /// Two people at once, or one who asks twice: the same artifact does not go to the same place by two runs.
+    fileprivate func checkNobodyPromotes(_ artifact: Artifact, to environment: String) throws {
+        let run = try Int64.fetchOne(
+            self,
+            cached: """
+                SELECT run FROM job WHERE \(Job.isOpen) AND app = ? AND name = ? AND kind = 'deploy' AND artifact = ?
+                AND back_to IS NULL AND cancelled_by IS NULL
+                """, arguments: [artifact.app, environment, artifact.id])
+        guard let run else { return }
+        throw ShipitError(
+            .busy, "run \(run) is on its way to \(environment) with \(artifact.revision.abbreviated()) already",
+            hint: "shipit log \(run) -f follows it")
+    }
+
     func insertRun(
         _ kind: Run.Kind, app: String, _ revision: Revision, reference: String? = nil, by: String,
         reason: String? = nil, rebuild: Bool = false, course: Course = Course(), isNext: Bool = false,
@@ -286,6 +304,7 @@ extension Database {
                 UPDATE deployment SET status = 'superseded', reason = ?, ended_at = ?
                 WHERE job = ? AND status IN ('queued', 'running', 'waiting')
                 """, arguments: [reason, Timestamp.now, id])
+        try voidApprovals(of: job, because: reason)
         try say(.jobSuperseded, app: job.app, run: job.run, job: id, "\(job.name) \(reason)")
     }
 }

@@ -12,6 +12,7 @@ extension Ledger {
     ) throws {
         guard let today = try db.today(app, policies) ?? policy else { return try record() }
         var steering = try db.steering(app, today)
+        try db.look(at: happening, of: app, &steering)
         let actions = steering.decide(happening, at: .now)
         try record()
         for action in actions { try db.carryOut(action, happening, app, today) }
@@ -78,6 +79,20 @@ public struct Pause: Hashable, Sendable {
     public let since: Timestamp
 }
 
+extension Ledger {
+    /// A deployment goes by the policy that let it go, and not by the one under which it began to wait; one that was
+    /// interrupted goes on as it began.
+    func bringUpToDate(_ db: Database, _ job: Job) throws {
+        guard job.kind == .deploy, let today = try db.today(job.app, policies), today.digest != job.policy,
+            today.pipeline.environment(job.name) != nil
+        else { return }
+        let status = try Status.fetchOne(
+            db, cached: "SELECT status FROM deployment WHERE job = ?", arguments: [job.id])
+        guard status != .queued else { return }
+        try db.execute(cached: "UPDATE job SET policy = ? WHERE id = ?", arguments: [today.digest, job.id])
+    }
+}
+
 extension Database {
     /// The policy counts from now on.
     func adopt(_ policy: Policy) throws {
@@ -123,25 +138,39 @@ extension Database {
         ).map { try step($0) }
         var steering = Steering(
             pipeline: policy.pipeline, policy: policy.digest, steps: steps, places: places, pause: pause)
-        for revision in Set(steps.map(\.origin.revision)) { try look(at: revision, of: app, &steering) }
+        for step in steps { try look(at: step.origin.revision, step.artifact, of: app, &steering) }
         return steering
     }
 
-    /// What an environment knows of a revision that may go there.
-    func look(at revision: Revision, of app: String, _ steering: inout Steering) throws {
+    /// What comes with the happening is not among the open jobs yet.
+    fileprivate func look(at happening: Happening, of app: String, _ steering: inout Steering) throws {
+        switch happening {
+        case .called(let step), .retried(let step, _):
+            try look(at: step.origin.revision, step.artifact, of: app, &steering)
+        case .built(let key, let artifact, _):
+            guard let step = steering.steps.first(where: { $0.key == key }) else { return }
+            try look(at: step.origin.revision, artifact, of: app, &steering)
+        default: return
+        }
+    }
+
+    /// What the environments know of something that may go there.
+    private func look(
+        at revision: Revision, _ artifact: Int64?, of app: String, _ steering: inout Steering
+    ) throws {
         for environment in steering.pipeline.environments {
             let name = environment.name
             let isBad = try Int.fetchOne(
                 self, cached: "SELECT 1 FROM bad_revision WHERE app = ? AND environment = ? AND revision = ?",
                 arguments: [app, name, revision.hex])
             if isBad != nil { steering.bad[name, default: []].insert(revision) }
-            guard environment.soak != nil, let before = steering.pipeline.before(name) else { continue }
-            steering.verified[before.name, default: [:]][revision] = try Timestamp.fetchOne(
+            guard environment.soak != nil, let artifact, let before = steering.pipeline.before(name) else { continue }
+            steering.verified[before.name, default: [:]][artifact] = try Timestamp.fetchOne(
                 self,
                 cached: """
                     SELECT min(ended_at) FROM deployment
-                    WHERE app = ? AND environment = ? AND revision = ? AND status = 'succeeded'
-                    """, arguments: [app, before.name, revision.hex])
+                    WHERE app = ? AND environment = ? AND revision = ? AND artifact = ? AND status = 'succeeded'
+                    """, arguments: [app, before.name, revision.hex, artifact])
         }
     }
 
@@ -154,8 +183,7 @@ extension Database {
 
     private func step(_ row: Row) throws -> Steering.Step {
         let job = try Job(row: row)
-        let revision = ObjectID(row["run_revision"] as String)
-        guard let revision else {
+        guard let revision = ObjectID(row["run_revision"] as String) else {
             throw ShipitError(.failure, "the ledger has an unreadable revision", hint: "shipit fsck")
         }
         var step = Steering.Step(
@@ -166,6 +194,13 @@ extension Database {
             status: job.status, wait: job.waits, reason: job.reason, wakesAt: job.wakesAt, artifact: job.artifact,
             content: row["content"] ?? "", by: job.by, isRollback: job.backTo != nil, isEmergency: job.isEmergency)
         step.isInterrupted = (row["deployment_status"] as String?) == "queued"
+        if step.origin.kind == .promote {
+            step.origin.madeBy = try Int64.fetchOne(
+                self,
+                cached: """
+                    SELECT max(id) FROM run WHERE app = ? AND revision = ? AND kind IN ('push', 'start') AND id < ?
+                    """, arguments: [job.app, revision.hex, job.run])
+        }
         step.retries = job.retries
         if job.kind == .deploy, job.status == .waiting || job.status == .queued {
             step.approvals = try Row.fetchAll(

@@ -16,6 +16,7 @@ public struct Approving: Sendable {
         self.app = app
         let waiting = try installation.ledger.openRuns(app: app.name).compactMap(\.jobs.last).filter { job in
             job.status == .waiting && job.kind == .deploy && (run == nil || job.run == run)
+                && job.backTo == nil && !job.isEmergency
                 && app.pipeline.environment(job.name)?.approvals != nil
         }
         guard let job = waiting.last, let rules = app.pipeline.environment(job.name)?.approvals else {
@@ -38,7 +39,12 @@ public struct Approving: Sendable {
         // One person by whatever way shipit knows them: `ann (sudo)` is no second ann.
         let person = Person.name(in: asker)
         let digest = plan.digest.description
-        if let seen, seen.utf8.count < 8 || !digest.hasPrefix(seen.lowercased()) {
+        if let seen, seen.utf8.count < 8 {
+            throw ShipitError(
+                .usage, "--plan wants 8 digits or more of the plan, found \"\(visibleLine(seen))\"",
+                hint: "shipit plan --run \(job.run)")
+        }
+        if let seen, !digest.hasPrefix(seen.lowercased()) {
             throw ShipitError(
                 .busy, "the plan is \(digest.prefix(12)) by now, not \(visibleLine(seen))",
                 hint: "shipit plan --run \(job.run) shows what changed")
@@ -61,14 +67,18 @@ public struct Approving: Sendable {
             job, by: person, isAuthor: isAuthor(person), expires: expiry, reason: reason,
             plan: digest, artifact: plan.promotion.artifact.manifest?.description ?? "",
             live: plan.promotion.live?.id, policy: app.policy,
-            signature: signature.map { ($0, plan.statement) })
+            signature: signature.map { SignedPlan(PlanSignature(text: $0), plan.statement, plan.round) })
         let now = try installation.ledger.run(job.run)?.jobs.last
         return now?.status == .waiting ? now : nil
     }
 
-    /// Who pushed the run, or wrote one of its commits, as far as their names tell.
+    /// Who pushed or wrote one of its commits, or asked for the run, as far as their names tell.
     private func isAuthor(_ person: String) throws -> Bool {
         if let run = try installation.ledger.run(job.run)?.run, Person.name(in: run.by) == person { return true }
+        for revision in Set([plan.promotion.revision] + plan.commits.map(\.id)) {
+            let runs = try installation.ledger.runs(app: app.name, revision: revision)
+            if runs.contains(where: { $0.run.kind == .push && Person.name(in: $0.run.by) == person }) { return true }
+        }
         return plan.commits.contains { commit in
             commit.author.name == person || commit.author.email == person
                 || commit.author.email.split(separator: "@").first.map(String.init) == person
@@ -80,10 +90,14 @@ extension Ledger {
     /// Records an approval of a waiting job under today's policy, and lets the job go if that was what it waited for.
     func approve(
         _ job: Job, by: String, isAuthor: Bool, expires: Timestamp, reason: String?, plan: String, artifact: String,
-        live: Int64?, policy: Policy, signature: (signature: String, text: String)?
+        live: Int64?, policy: Policy, signature: SignedPlan?
     ) throws {
         try write { db in
             try db.adopt(policy)
+            if let signature {
+                try steer(db, job.app, .looked, orUnder: policy)
+                try db.checkCountsOnce(signature, job)
+            }
             let key = Steering.Step.Key(run: job.run, position: job.position)
             let status = try Status.fetchOne(db, cached: "SELECT status FROM job WHERE id = ?", arguments: [job.id])
             guard status == .waiting else {
@@ -101,7 +115,7 @@ extension Ledger {
                     """,
                 arguments: [
                     job.id, by, isAuthor, Timestamp.now, expires, reason, plan, artifact, policy.digest, live,
-                    signature?.signature, signature?.text,
+                    signature?.signature.text, signature?.statement,
                 ])
             let approval = Steering.Approval(
                 id: db.lastInsertedRowID, by: by, isAuthor: isAuthor, expiresAt: expires, content: artifact,
@@ -115,6 +129,9 @@ extension Ledger {
             }
         }
     }
+
+    /// How often approvals of the job have been used up or void.
+    func approvalRound(of job: Int64) throws -> Int { try read { try $0.approvalRound(of: job) } }
 
     /// The approvals of a job, oldest first, also those that are void or used.
     public func approvals(of job: Int64) throws -> [ApprovalRecord] {
@@ -140,6 +157,49 @@ extension Ledger {
                     statement: row["signed_text"] ?? "", signature: row["signature"], artifact: row["artifact"],
                     policy: row["policy"])
             }
+        }
+    }
+}
+
+/// A signature and what it signs.
+struct SignedPlan: Sendable {
+    let signature: PlanSignature
+    let statement: String
+    let round: Int
+
+    init(_ signature: PlanSignature, _ statement: String, _ round: Int) {
+        self.signature = signature
+        self.statement = statement
+        self.round = round
+    }
+}
+
+extension Database {
+    fileprivate func approvalRound(of job: Int64) throws -> Int {
+        try Int.fetchOne(
+            self, cached: "SELECT count(*) FROM approval WHERE job = ? AND (void IS NOT NULL OR used_by IS NOT NULL)",
+            arguments: [job]) ?? 0
+    }
+
+    /// Whoever has the file of a signature cannot give it again, and one key is one person, by whatever name.
+    fileprivate func checkCountsOnce(_ signed: SignedPlan, _ job: Job) throws {
+        guard try approvalRound(of: job.id) == signed.round else {
+            throw ShipitError(
+                .busy, "an approval of run \(job.run) was used or became void meanwhile",
+                hint: "shipit plan --run \(job.run) --statement gives what to sign now")
+        }
+        let others = try Row.fetchAll(
+            self,
+            cached: """
+                SELECT by, signature, expires_at FROM approval
+                WHERE job = ? AND void IS NULL AND used_by IS NULL AND signature IS NOT NULL
+                """, arguments: [job.id])
+        for other in others {
+            let (by, text, expiry): (String, String, Timestamp) = (other["by"], other["signature"], other["expires_at"])
+            guard PlanSignature(text: text).key == signed.signature.key else { continue }
+            throw ShipitError(
+                .unavailable, "the key of this signature approved already, as \(by), until \(expiry.local)",
+                hint: "shipit show \(job.run)")
         }
     }
 }

@@ -23,6 +23,8 @@ public struct PlanReport: Sendable {
     public let removed: [String]
     /// Why going back over it is not safe; nil: as far as is known it is.
     public let hazard: String?
+    /// How often approvals of it were used up or void: a signature counts in one round.
+    let round: Int
     /// What an approval is for, one fact a line: the same plan always gives the same text.
     public let statement: String
 
@@ -51,7 +53,8 @@ public struct PlanReport: Sendable {
         removed = try Self.removals(installation, app, promotion)
         hazard = try Self.hazard(installation, app, migrations, [promotion.revision] + newer.commits.map(\.id))
         wantsApprovals = app.pipeline.environment(promotion.environment)?.approvals != nil
-        statement = Self.statement(app, promotion, commits, lost, changes)
+        round = try promotion.waiting.map { try installation.ledger.approvalRound(of: $0.id) } ?? 0
+        statement = Self.statement(app, promotion, round, commits, lost, changes)
     }
 
     private static func hazard(
@@ -86,7 +89,7 @@ public struct PlanReport: Sendable {
     }
 
     private static func statement(
-        _ app: App, _ promotion: Promotion, _ commits: [Commit], _ lost: [Commit], _ changes: [Change]
+        _ app: App, _ promotion: Promotion, _ round: Int, _ commits: [Commit], _ lost: [Commit], _ changes: [Change]
     ) -> String {
         let artifact = promotion.artifact
         var lines = [
@@ -95,6 +98,7 @@ public struct PlanReport: Sendable {
             "artifact: \(artifact.manifest?.description ?? "unknown")", "policy: \(app.policy.digest)",
         ]
         if let run = promotion.waiting?.run { lines.append("run: \(run)") }
+        if round > 0 { lines.append("round: \(round + 1)") }
         if let live = promotion.live {
             lines.append("live: deployment \(live.id), \(live.revision.hex)")
         } else {

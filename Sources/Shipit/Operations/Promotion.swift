@@ -14,39 +14,46 @@ public struct Promotion: Hashable, Sendable {
     public var revision: Revision { artifact.revision }
 
     /// Chooses what to promote, or says why nothing can be. Hold first, then what is live, bad and verified.
+    ///
+    /// `isPlan`: only to look at, so that neither a hold nor who promoted it already stands in the way.
     public static func choose(
-        _ installation: Installation, _ app: App, revision: Revision?, to name: String?, isEmergency: Bool = false
+        _ installation: Installation, _ app: App, revision: Revision?, to name: String?, isEmergency: Bool = false,
+        isPlan: Bool = false
     ) throws -> Promotion {
         let environment = try environment(installation, app, revision, name)
         let ledger = installation.ledger
         let state = try ledger.environment(app.name, environment.name)
-        if let hold = state.hold, hold.kind == .hold {
+        if !isPlan, let hold = state.hold, hold.kind == .hold {
             throw ShipitError(
                 .busy, "\(environment.name) is held by \(hold.by) since \(hold.since.local): \(hold.reason)",
                 hint: "shipit unhold \(environment.name) lifts the hold")
         }
+        let artifact = try artifact(ledger, app, revision, environment, state, isEmergency)
+        let waiting = try waiting(ledger, app, environment.name, artifact)
+        if !isPlan, !isEmergency, let waiting, let by = waiting.by {
+            throw ShipitError(
+                .unavailable, "run \(waiting.run) was promoted by \(by) already and waits: \(waiting.reason ?? "")",
+                hint: "shipit show \(waiting.run)")
+        }
+        return Promotion(
+            environment: environment.name, artifact: artifact, waiting: waiting, live: state.live,
+            isEmergency: isEmergency)
+    }
+
+    private static func artifact(
+        _ ledger: Ledger, _ app: App, _ revision: Revision?, _ environment: EnvironmentPolicy,
+        _ state: EnvironmentState, _ isEmergency: Bool
+    ) throws -> Artifact {
         guard let before = app.pipeline.before(environment.name) else {
             guard let revision else {
                 throw ShipitError(
                     .usage, "\(environment.name) takes pushes; a promotion to it needs a revision",
                     hint: "shipit promote REVISION --to \(environment.name), or shipit start")
             }
-            guard let artifact = try ledger.artifacts(app: app.name, revision: revision).first else {
-                throw ShipitError(
-                    .unavailable, "there is no artifact of \(revision.abbreviated())",
-                    hint: "shipit start \(revision.abbreviated()) builds it")
-            }
-            return Promotion(environment: environment.name, artifact: artifact, waiting: nil, live: state.live)
+            return try newest(ledger, app, revision)
         }
         if isEmergency, let revision, try ledger.wasVerified(revision, app: app.name, environment: before.name) == nil {
-            guard let artifact = try ledger.artifacts(app: app.name, revision: revision).first else {
-                throw ShipitError(
-                    .unavailable, "there is no artifact of \(revision.abbreviated())",
-                    hint: "shipit start \(revision.abbreviated()) builds it")
-            }
-            return Promotion(
-                environment: environment.name, artifact: artifact,
-                waiting: try waiting(ledger, app, environment.name, artifact), live: state.live, isEmergency: true)
+            return try newest(ledger, app, revision)
         }
         let verified = try verified(ledger, app, revision, before, environment)
         if revision == nil {
@@ -68,15 +75,14 @@ public struct Promotion: Hashable, Sendable {
                 .unavailable, "the artifact of \(verified.revision.abbreviated()) is gone",
                 hint: "shipit start \(verified.revision.abbreviated()) --rebuild makes it again")
         }
-        let waiting = try waiting(ledger, app, environment.name, artifact)
-        if let waiting, let by = waiting.by, !isEmergency {
-            throw ShipitError(
-                .unavailable, "run \(waiting.run) was promoted by \(by) already and waits: \(waiting.reason ?? "")",
-                hint: "shipit show \(waiting.run)")
-        }
-        return Promotion(
-            environment: environment.name, artifact: artifact, waiting: waiting, live: state.live,
-            isEmergency: isEmergency)
+        return artifact
+    }
+
+    private static func newest(_ ledger: Ledger, _ app: App, _ revision: Revision) throws -> Artifact {
+        if let artifact = try ledger.artifacts(app: app.name, revision: revision).first { return artifact }
+        throw ShipitError(
+            .unavailable, "there is no artifact of \(revision.abbreviated())",
+            hint: "shipit start \(revision.abbreviated()) builds it")
     }
 
     /// What a waiting job would do if it went on.

@@ -52,7 +52,8 @@ extension Steering {
             }
         case .retried(var step, let by):
             step.status = .queued
-            step.by = step.by ?? by
+            // Who tries a deployment again promotes nothing: it is judged as it was, and may wait for a person as before.
+            if step.kind == .build { step.by = step.by ?? by }
             steps.append(step)
             steps.sort { ($0.key.run, $0.key.position) < ($1.key.run, $1.key.position) }
         case .held(let name, let hold): places[name, default: Place()].hold = hold
@@ -108,16 +109,24 @@ extension Steering {
         }
         for other in steps
         where other.name == name && other.kind == .deploy && other.key.run < key.run && other.status == .waiting
-            && !other.isRollback
+            && !other.isRollback && !isNewer(other, than: step)
         {
             supersede(other.key, by: key.run)
         }
-        if verified[name]?[revision] == nil { verified[name, default: [:]][revision] = now }
+        if let artifact = step.artifact, verified[name]?[artifact] == nil {
+            verified[name, default: [:]][artifact] = now
+        }
         if let next = pipeline.after(name) {
             enter(
                 next.name, step.origin, Step.Key(run: key.run, position: key.position + 1), step.artifact,
                 step.content, at: now)
         }
+    }
+
+    /// Somebody promoted an older revision while a newer one waits: that goes on waiting.
+    private func isNewer(_ other: Step, than step: Step) -> Bool {
+        guard let maker = step.origin.madeBy, other.origin.revision != step.origin.revision else { return false }
+        return (other.origin.madeBy ?? other.key.run) > maker
     }
 
     private mutating func ended(_ key: Step.Key, _ status: Status) {

@@ -25,7 +25,7 @@ extension Steering {
             return found + [Obstacle(wait: .promotion, text: text)]
         }
         if step.by == nil, let older = older(than: step) {
-            let text = "for run \(older.key.run), which is before it"
+            let text = "for run \(older.key.run), which is before it; shipit show \(older.key.run)"
             found.append(Obstacle(wait: .turn, text: text))
         }
         if step.by == nil, let obstacle = promotion(of: step, to: rules, place, at: now) { found.append(obstacle) }
@@ -88,7 +88,7 @@ extension Steering {
     }
 
     private func soak(of step: Step, _ soak: Duration, _ before: String, at now: Timestamp) -> Obstacle? {
-        guard let began = verified[before]?[step.origin.revision] else {
+        guard let began = step.artifact.flatMap({ verified[before]?[$0] }) else {
             return Obstacle(
                 wait: .soak,
                 text:

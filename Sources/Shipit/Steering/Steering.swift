@@ -15,8 +15,8 @@ struct Steering: Hashable, Sendable {
     var pause: String?
     /// Revisions that were rolled back, by environment.
     var bad: [String: Set<Revision>] = [:]
-    /// When open revisions were first verified, by environment; asked for where the next one has a soak.
-    var verified: [String: [Revision: Timestamp]] = [:]
+    /// When open artifacts were first verified, by environment; asked for where the next one has a soak.
+    var verified: [String: [Int64: Timestamp]] = [:]
     /// What follows from the happening that is being decided.
     var actions: [Action] = []
 
@@ -39,7 +39,7 @@ struct Steering: Hashable, Sendable {
         let kind: Job.Kind
         /// `build`, or the environment.
         let name: String
-        let origin: Origin
+        var origin: Origin
         var status: Status = .queued
         var wait: Job.Wait?
         var reason: String?
@@ -64,6 +64,8 @@ struct Steering: Hashable, Sendable {
         let by: String
         var entry: String?
         var goal: String?
+        /// The run that brought the revision, for one that only promotes it: what is older than that is older than this.
+        var madeBy: Int64?
 
         init(kind: Run.Kind, revision: Revision, by: String, entry: String? = nil, goal: String? = nil) {
             self.kind = kind

@@ -32,6 +32,7 @@ struct MarkCommand: ParsableCommand {
         let installation = try options.installation()
         let app = try options.chosenApp(installation)
         let name = try app.environment(environment).name
+        try app.pipeline.allow.check(.mark, person: installation.person)
         guard let live = try installation.ledger.environment(app.name, name).live else {
             throw ShipitError(.unavailable, "nothing is live in \(name)", hint: "shipit status")
         }

@@ -25,7 +25,7 @@ struct PlanCommand: ParsableCommand {
     func run() throws {
         let terminal = Terminal()
         let installation = try options.installation()
-        let app = try options.chosenApp(installation)
+        let app = try options.app(of: number, installation)
         let plan = try PlanReport(installation, app, try promotion(installation, app))
         if statement { return terminal.answer(String(plan.statement.dropLast())) }
         json.json ? terminal.answer(Self.json(plan)) : Self.show(plan, terminal)
@@ -34,7 +34,7 @@ struct PlanCommand: ParsableCommand {
     private func promotion(_ installation: Installation, _ app: App) throws -> Promotion {
         guard let run = number else {
             let revision = try revision.map { try named($0, installation, app) }
-            return try Promotion.choose(installation, app, revision: revision, to: to)
+            return try Promotion.choose(installation, app, revision: revision, to: to, isPlan: true)
         }
         guard revision == nil, to == nil else {
             throw ShipitError(.usage, "--run names revision and environment already", hint: "shipit plan --run \(run)")
@@ -74,10 +74,12 @@ struct PlanCommand: ParsableCommand {
             artifact.digest.map { "  artifact: \(size(artifact.size)), sha256 \($0.description.prefix(12))" }
                 ?? "  artifact: not packed yet")
         terminal.answer("  plan: \(plan.digest.description.prefix(12))")
-        let isPromoted = promotion.waiting.map { $0.by != nil || $0.waits != .promotion } ?? false
-        if isPromoted, plan.wantsApprovals, let run = promotion.waiting?.run {
-            terminal.say("next: shipit approve \(run) --plan \(plan.digest.description.prefix(12))")
-        } else {
+        if let waiting = promotion.waiting {
+            for line in Waiting(waiting).lines("  run \(waiting.run) waits:", indent: "    ") { terminal.answer(line) }
+        }
+        if let waiting = promotion.waiting, plan.wantsApprovals, waiting.by != nil || waiting.waits != .promotion {
+            terminal.say("next: shipit approve \(waiting.run) --plan \(plan.digest.description.prefix(12))")
+        } else if promotion.waiting?.by == nil {
             terminal.say("next: shipit promote \(promotion.revision.abbreviated()) --to \(promotion.environment)")
         }
     }

@@ -86,7 +86,7 @@ struct PromoteCommand: AsyncParsableCommand {
     @OptionGroup var options: Options
 
     func validate() throws {
-        guard !emergency || reason?.isEmpty == false else { throw ValidationError("--emergency wants --reason TEXT") }
+        guard !emergency || reason?.isBlank == false else { throw ValidationError("--emergency wants --reason TEXT") }
     }
 
     func run() async throws {
@@ -116,22 +116,21 @@ struct RejectCommand: ParsableCommand {
 
     func run() throws {
         let installation = try options.installation()
-        let app = try options.chosenApp(installation)
+        let app = try options.app(of: number, installation)
         try app.pipeline.allow.check(.reject, person: installation.person)
         let waiting = try installation.ledger.openRuns(app: app.name).filter {
             $0.status == .waiting && $0.jobs.last?.kind == .deploy && (number == nil || $0.run.id == number)
         }
-        guard let record = waiting.last else {
+        guard let record = waiting.last, let job = record.jobs.last else {
             let what = number.map { "run \($0) does not wait" } ?? "nothing waits"
-            throw ShipitError(.unavailable, "\(what) for a promotion", hint: "shipit status shows what waits")
+            throw ShipitError(.unavailable, "\(what) at an environment", hint: "shipit status shows what waits")
         }
         guard waiting.count == 1 else {
             let runs = waiting.map { "\($0.run.id)" }.joined(separator: ", ")
             throw ShipitError(.usage, "several runs wait: \(runs)", hint: "shipit reject RUN")
         }
-        let why = reason.map { ": \(visibleLine($0))" } ?? ""
-        _ = try installation.ledger.cancel(
-            run: record.run.id, by: installation.person, reason: "rejected by \(installation.person)\(why)")
+        let why = reason.flatMap { $0.isBlank ? nil : visibleLine($0) }
+        try installation.ledger.reject(job, by: installation.person, reason: why)
         Terminal().say("run \(record.run.id) was rejected")
         // Somebody may want to be told.
         try WorkerStarter.startIfNeeded(installation, program: OwnProgram.path)
@@ -151,6 +150,7 @@ struct CancelCommand: AsyncParsableCommand {
         let terminal = Terminal()
         let installation = try options.installation()
         let id = try number ?? theOnlyOne(installation)
+        _ = try options.app(of: id, installation)
         guard let record = try installation.ledger.run(id) else { throw noSuchRun(id) }
         guard !record.status.isFinal else {
             throw ShipitError(.unavailable, "run \(id) is over: \(record.status.rawValue)", hint: "shipit runs")
@@ -200,7 +200,7 @@ struct RetryCommand: AsyncParsableCommand {
 
     func run() async throws {
         let installation = try options.installation()
-        let app = try options.chosenApp(installation)
+        let app = try options.app(of: number, installation)
         let record: RunRecord?
         if let number {
             record = try installation.ledger.run(number)
@@ -221,10 +221,9 @@ struct RetryCommand: AsyncParsableCommand {
             throw ShipitError(
                 .busy, "\(job.name) is held by \(hold.by): \(hold.reason)", hint: "shipit unhold \(job.name)")
         }
-        let policy = try installation.app(record.run.app).policy
-        try policy.pipeline.allow.check(.retry, person: installation.person)
+        try app.pipeline.allow.checkRetry(of: job, person: installation.person)
         let cursor = try installation.ledger.lastEvent()
-        try installation.ledger.retry(job, by: installation.person, policy: policy, isNext: next)
+        try installation.ledger.retry(job, by: installation.person, policy: app.policy, isNext: next)
         try await follow(record.run.id, installation, after: cursor, detach: following.detach)
     }
 }
@@ -243,6 +242,8 @@ struct HoldCommand: ParsableCommand {
     @Option(name: .long, help: "When it ends by itself: 30m, 2h, 3d, or a date and time such as 2026-12-01T08:00.")
     var until: String?
     @OptionGroup var options: Options
+
+    func validate() throws { try checkReason(reason) }
 
     func run() throws {
         let installation = try options.installation()
@@ -294,6 +295,15 @@ struct UnholdCommand: ParsableCommand {
         try WorkerStarter.startIfNeeded(installation, program: OwnProgram.path)
         Terminal().say("\(environment.name) of \(app.name) is open again")
     }
+}
+
+/// Whoever is refused or waits reads it.
+func checkReason(_ reason: String) throws {
+    if reason.isBlank { throw ValidationError("--reason wants some words") }
+}
+
+extension String {
+    var isBlank: Bool { allSatisfy(\.isWhitespace) }
 }
 
 func noSuchRun(_ id: Int64) -> ShipitError {

@@ -16,6 +16,10 @@ struct StatusCommand: ParsableCommand {
         let installation = try options.installation()
         var apps = installation.apps()
         if let name = options.app { apps = ([try installation.app(name)], []) }
+        for app in apps.apps {
+            // A policy that was edited may let go what waits, which no worker may be left to see; looking works without.
+            try? installation.ledger.look(under: app.policy)
+        }
         let statuses = try apps.apps.map { try AppStatus(installation, $0) }
         let pause = try installation.ledger.pause()
         if json.json {
@@ -38,6 +42,12 @@ struct StatusCommand: ParsableCommand {
         var status: Int32 = 0
         for problem in apps.problems { status = max(status, terminal.complain(problem)) }
         if status != 0 { throw Ending(status: status) }
+        if !json.json, let wakesAt = statuses.compactMap(\.wakesAt).min(), !WorkerStarter.isAnybodyAtWork(installation)
+        {
+            terminal.say(
+                "no worker was left to go on at \(wakesAt.local), so one is started; shipit serve is there after a restart too"
+            )
+        }
         try? WorkerStarter.startIfNeeded(installation, program: OwnProgram.path)  // looking must work without it
     }
 }
@@ -75,12 +85,21 @@ private struct AppStatus {
         case .hold: "shipit unhold \(job.name)\(flag)"
         case .pause: "shipit resume"
         case .approval: "shipit approve \(record.run.id)\(flag)"
-        case .turn: "shipit show \(record.run.id)"
+        case .turn: "shipit show \(runBefore(record, job))"
         case .soak, .window, .freeze:
             "shipit promote \(record.run.revision.abbreviated()) --to \(job.name)\(flag) --emergency --reason TEXT"
         case .promotion, nil: "shipit promote \(record.run.revision.abbreviated()) --to \(job.name)\(flag)"
         }
     }
+
+    /// Whose turn it is.
+    private func runBefore(_ record: RunRecord, _ job: Job) -> Int64 {
+        let older = runs.first { $0.run.id < record.run.id && [job.name, "build"].contains($0.jobs.last?.name) }
+        return (older ?? record).run.id
+    }
+
+    /// When somebody has to look again at what waits for a time.
+    var wakesAt: Timestamp? { runs.compactMap { $0.jobs.last?.wakesAt }.min() }
 
     func show(_ terminal: Terminal) {
         terminal.answer("\(terminal.painted(app.name, .bold))  \(app.pipeline.repository)")
@@ -152,8 +171,7 @@ private struct AppStatus {
         if let (record, job) = waiting(policy.name) {
             waits = [
                 "for": .string(job.waits?.rawValue ?? ""), "run": JSON(record.run.id),
-                "obstacles": .array(Waiting(job).obstacles.map(JSON.string)), "wakes_at": JSON(job.wakesAt),
-                "command": .string(command(record, job)),
+                "reason": JSON(job.reason), "until": JSON(job.wakesAt), "command": .string(command(record, job)),
             ]
         }
         var held: JSON = .null

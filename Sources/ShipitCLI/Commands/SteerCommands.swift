@@ -24,7 +24,7 @@ struct ApproveCommand: AsyncParsableCommand {
     func run() async throws {
         let terminal = Terminal()
         let installation = try options.installation()
-        let app = try options.chosenApp(installation)
+        let app = try options.app(of: number, installation)
         let approving = try Approving(installation, app, run: number)
         let person = signer ?? installation.person
         var signed: PlanSignature?
@@ -61,8 +61,11 @@ struct PauseCommand: ParsableCommand {
     @Option(name: .long, help: "Why; whoever waits reads it.") var reason: String
     @OptionGroup var options: Options
 
+    func validate() throws { try checkReason(reason) }
+
     func run() throws {
         let installation = try options.installation()
+        try checkPause(installation)
         if let pause = try installation.ledger.pause() {
             throw ShipitError(
                 .unavailable, "everything is paused already by \(pause.by) since \(pause.since.local): \(pause.reason)",
@@ -83,10 +86,18 @@ struct ResumeCommand: ParsableCommand {
 
     func run() throws {
         let installation = try options.installation()
+        try checkPause(installation)
         guard try installation.ledger.resume(by: installation.person) else {
             throw ShipitError(.unavailable, "nothing is paused", hint: "shipit status")
         }
         try WorkerStarter.startIfNeeded(installation, program: OwnProgram.path)
         Terminal().say("going on")
+    }
+}
+
+/// What stops every app wants the permission of each.
+private func checkPause(_ installation: Installation) throws {
+    for app in installation.apps().apps {
+        try app.pipeline.allow.check(.pause, person: installation.person)
     }
 }
