@@ -1,9 +1,10 @@
 internal import CLibgit2
 
 extension Repository {
-    public func contains(_ id: ObjectID) -> Bool {
+    /// `lookingAgain`: whether packs that came since the last look count too, which costs more than all else here.
+    public func contains(_ id: ObjectID, lookingAgain: Bool = true) -> Bool {
         guard var oid = id.oid, !id.isZero else { return false }
-        return git_odb_exists(objects, &oid) == 1
+        return git_odb_exists_ext(objects, &oid, lookingAgain ? 0 : GIT_ODB_LOOKUP_NO_REFRESH.rawValue) == 1
     }
 
     /// The object whose id begins with 4 to 64 hex digits that a person typed; commits, trees and blobs all count.

@@ -159,7 +159,8 @@ struct Damage: Sendable, CustomTestStringConvertible {
         .lasting("a build that failed and was deployed", .ledgerContradiction) {
             try $0.sql("UPDATE job SET status = 'failed' WHERE name = 'build'")
         },
-        .lasting("a deployment that ended otherwise than its job", .ledgerContradiction) {
+        // The note says that it was not verified, then.
+        .mendable("a deployment that ended otherwise than its job", .stateNote, left: [.ledgerContradiction]) {
             try $0.sql("UPDATE deployment SET status = 'failed'")
         },
         .lasting("a number that was given out twice", .ledgerContradiction) {

@@ -141,6 +141,9 @@ private final class Questions: Sendable {
         #expect(try ledger.contradictions() == [])
         #expect(try ledger.environment("blog", "staging").live?.revision == before.live?.revision)
         #expect(try ledger.deployments(app: "blog", limit: 10_000).count == 5003)
+        // The commit of the newest runs that were made up has a note that tells of the true ones.
+        #expect(try await blog.fsck().check().findings.map(\.code) == [.stateNote])
+        #expect(try blog.shipit("fsck", "--repair").contains("wrote the note of"))
         #expect(try await blog.fsck().check().findings == [])
 
         let revision = try blog.push("after an age")

@@ -147,6 +147,29 @@ final class Book: Sendable {
         #expect(try book.ledger.runs(app: "blog", limit: 10).map(\.run.by) == ["ben"])
     }
 
+    @Test func `a spool file that comes late joins all of its moves that were found, and brings the rest`() throws {
+        let book = try Book(mode: "queued")
+        let found = try book.ledger.takeIn(book.intake(1))
+        func update(_ name: String, _ number: Int) -> Intake.Update {
+            Intake.Update(
+                app: "blog", reference: "refs/heads/\(name)", old: String(repeating: "0", count: 40),
+                new: Book.revision(number).hex, outcome: .run(Book.revision(number), book.policy), moves: true)
+        }
+        var second = book.intake(2)
+        second.updates = [update("next", 2)]
+        let foundToo = try book.ledger.takeIn(second)
+        var late = book.intake(1, spool: "late")
+        late.by = "ben"
+        late.updates += [update("next", 2), update("topic", 3)]
+        let runs = try book.ledger.takeIn(late)
+        #expect(runs.count == 1)
+        let push = try #require(try book.ledger.push(spool: "late"))
+        #expect(push.updates.map(\.run) == [found[0], foundToo[0], runs[0]])
+        #expect(try book.ledger.pushes(app: "blog", limit: 10).count == 1)
+        #expect(try book.ledger.runs(app: "blog", limit: 10).map(\.run.by) == ["ben", "ben", "ben"])
+        #expect(try book.ledger.takeIn(late).isEmpty)
+    }
+
     @Test func `in the mode superseded a newer push takes the place of one that has not begun`() throws {
         let book = try Book()
         let first = try book.push(1)

@@ -237,13 +237,22 @@ private let unenclosed = "build: {sandbox: off}"
         try await world.settled()
         let references = try await world.git("ls-remote", "origin", "refs/shipit/*").split(separator: "\n").map(
             String.init)
-        #expect(Set(references) == ["\(first)\trefs/shipit/blog/production", "\(second)\trefs/shipit/blog/staging"])
+        let notes = "refs/shipit/notes/blog"
+        #expect(
+            Set(references.filter { !$0.hasSuffix("\t\(notes)") })
+                == ["\(first)\trefs/shipit/blog/production", "\(second)\trefs/shipit/blog/staging"])
+        #expect(references.count == 3, "\(references)")
         try await world.git("config", "--add", "remote.origin.fetch", "+refs/shipit/*:refs/remotes/shipit/*")
         try await world.git("fetch", "-q")
         #expect(try await world.git("log", "--format=%H", "shipit/blog/production..main") == second)
         let forged = await world.push("HEAD~1:refs/shipit/blog/staging")
         #expect(forged.status != 0 && forged.stderr.contains("deny updating a hidden ref"), "\(forged.stderr)")
         #expect(await world.push("--delete", "refs/shipit/blog/production").status != 0)
+        #expect(await world.push("--force", "HEAD:\(notes)").status != 0)
+        #expect(await world.push("--delete", notes).status != 0)
+        try await world.git("fetch", "-q", "origin", "+refs/shipit/notes/*:refs/notes/shipit/*")
+        let log = try await world.git("log", "-1", "--notes=shipit/blog", "--format=%N", first)
+        #expect(log.contains("production: release 1, run 1, live "), "\(log)")
     }
 
     @Test func `init and remove leave a repository as it was`() async throws {

@@ -38,6 +38,33 @@ import Testing
         #expect(await world.shipit("fsck").status == 0)
     }
 
+    @Test func `a note keeps what the ledger has forgotten as its policy wants`() async throws {
+        let world = try await World()
+        await world.push()
+        try world.must(await world.shipit("promote"))
+        try await world.settled()
+        let file = "\(world.home)/apps/blog/pipeline.yml"
+        try world.write(try #require(world.read(file)) + "\nretention: {runs: {count: 50}}\n", to: file, mode: 0o600)
+        let first = try await world.git("rev-parse", "HEAD")
+        let note = {
+            try await world.git("fetch", "-q", "origin", "+refs/shipit/notes/*:refs/notes/shipit/*")
+            return try await world.git("log", "-1", "--notes=shipit/blog", "--format=%N", first)
+        }
+        let before = try await note()
+        #expect(before.split(separator: "\n").count == 2, "\(before)")
+        let ledger = try world.installation().ledger
+        try ledger.write {
+            try $0.execute(sql: "UPDATE environment SET live = NULL, previous = NULL WHERE name = 'production'")
+            try $0.execute(sql: "DELETE FROM deployment WHERE environment = 'production'")
+        }
+        try world.must(await world.shipit("work"))
+        try world.must(await world.shipit("promote", first, "--to", "staging"))
+        try await world.settled()
+        let after = try await note()
+        #expect(after.split(separator: "\n").first == before.split(separator: "\n").first, "\(after)")
+        #expect(after.contains("staging: release 2, run 2"), "\(after)")
+    }
+
     @Test func `references that could not be set are set later, and hold nothing up`() async throws {
         let world = try await World()
         await world.push()

@@ -79,6 +79,8 @@ private let withPreview = """
             try world.installation().ledger.references(of: "blog").keys.sorted() == [
                 "refs/heads/main", "refs/heads/topic", "refs/tags/v10", "refs/tags/v2", "refs/tags/v9",
             ])
+        let fsck = await world.shipit("fsck")
+        #expect(fsck.status == 0, "\(fsck)")
     }
 
     @Test func `in a monorepo each app ships what changed in its own paths`() async throws {

@@ -27,6 +27,7 @@ enum Git {
             var rest = bytes[...]
             while !rest.isEmpty {
                 let count = rest.withUnsafeBytes { write(pipe.writeEnd, $0.baseAddress, $0.count) }
+                if count < 0, errno == EINTR { continue }
                 if count <= 0 { break }
                 rest = rest.dropFirst(count)
             }

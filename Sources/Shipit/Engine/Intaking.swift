@@ -18,6 +18,8 @@ final class Intaking {
 
     static let gapPatience: Duration = .seconds(2)
     static let comparePatience: Duration = .seconds(10)
+    /// While a hook is at it, which may wait long for a slow disk; it knows who pushed, and with what options.
+    static let hookPatience: Duration = .seconds(40)
 
     private struct Unexplained: Hashable {
         let app: String
@@ -200,7 +202,11 @@ final class Intaking {
     ) throws {
         // Before the first fetch there is nothing to compare; afterwards nobody else explains what it brought.
         if app.pipeline.remote != nil, try installation.ledger.fetchRecord(of: app.name)?.fetchedAt == nil { return }
-        let patience = app.pipeline.remote == nil ? Self.comparePatience : .zero
+        var patience = app.pipeline.remote == nil ? Self.comparePatience : .zero
+        let isOverdue = unexplained.contains { $0.key.app == app.name && now - $0.value >= patience }
+        if isOverdue, patience > .zero, ProcessSweep.isReceiving(for: installation.home) {
+            patience = Self.hookPatience
+        }
         let repository = try app.repository()
         let known = try installation.ledger.references(of: app.name)
         let present = try app.pipeline.references(of: repository)

@@ -23,9 +23,9 @@ struct Mirror: Sendable {
         try home.prepareMirrors()
         let lock = try FileLock(home.mirrorLock(app), busy: "\(remote.url) is being fetched already")
         defer { withExtendedLifetime(lock) {} }
-        let limit = exists ? Self.limit : Self.firstLimit
         if !exists { try await make() }
-        removeLocks()
+        await onThread { clearUp() }
+        let limit = await onThread { isEmpty } ? Self.firstLimit : Self.limit
         let (exit, text) = try await Program.output(of: command, within: limit, limit: 64 << 10)
         try Task.checkCancellation()
         guard exit.isSuccess else { throw failure(exit, text, limit) }
@@ -76,21 +76,37 @@ struct Mirror: Sendable {
             ["--git-dir=\(path)"] + settings.flatMap { ["-c", $0] } + [
                 "fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head",
                 "--no-recurse-submodules", remote.url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
-            ], environment: environment, mark: "fetch-\(path)")
+            ], environment: environment, mark: mark)
     }
 
-    /// What a git that was killed left would keep every later one from writing.
-    private func removeLocks() {
-        let folders = [path] + ReferenceWatch.folders(in: path)
-        let locks = folders.flatMap { folder in
-            FileSystem.names(in: folder).filter { $0.hasSuffix(".lock") }.map { "\(folder)/\($0)" }
-        }
-        guard !locks.isEmpty else { return }
-        ProcessSweep.end(marked: "fetch-\(path)")
-        // Only we write here, and hold a lock for moments.
-        let now = Timestamp.now.milliseconds / 1000
-        for lock in locks where now - linux_modified_seconds(lock) > 60 { unlink(lock) }
+    /// Nothing came yet.
+    private var isEmpty: Bool {
+        // What cannot be read is nothing that came.
+        guard let repository = try? Repository(at: path),
+            let branches = try? repository.references(under: "refs/heads/")
+        else { return true }
+        return branches.isEmpty
     }
+
+    /// Ends and removes what a worker that was killed left of its fetch: only we write here, and we hold the lock.
+    private func clearUp() {
+        ProcessSweep.end(marked: mark)
+        let now = Timestamp.now.milliseconds / 1000
+        func remove(in folder: String, olderThan age: Int64, _ isLeft: (String) -> Bool) {
+            for name in FileSystem.names(in: folder) where isLeft(name) {
+                let file = "\(folder)/\(name)"
+                if now - linux_modified_seconds(file) > age { unlink(file) }
+            }
+        }
+        // It would keep every later one from writing. References and notes of what is live take moments.
+        for folder in [path] + ReferenceWatch.folders(in: path) {
+            remove(in: folder, olderThan: 60) { $0.hasSuffix(".lock") }
+        }
+        // Half of a large repository, once for each fetch that was cut short.
+        remove(in: "\(path)/objects/pack", olderThan: 600) { $0.hasPrefix("tmp_") || $0.hasPrefix(".tmp-") }
+    }
+
+    private var mark: String { "fetch-\(path)" }
 
     /// The first line says most: `Permission denied (publickey).` stands before git's own words.
     private func failure(_ exit: Exit, _ text: String, _ limit: Duration) -> ShipitError {
@@ -103,7 +119,7 @@ struct Mirror: Sendable {
             .failure, visibleLine(reason ?? "git ended with \(exit)").lowercasedFirst, hint: hint(for: text))
     }
 
-    private func hint(for text: String) -> String {
+    private func hint(for text: String) -> String? {
         let me = User.named(by: geteuid())?.name ?? "uid \(geteuid())"
         if text.contains("terminal prompts disabled") || text.contains("Authentication failed") {
             return "as \(me): git config --global credential.helper store, then git ls-remote \(remote.url) once"
@@ -111,7 +127,14 @@ struct Mirror: Sendable {
         if text.contains("Host key verification failed") {
             return "as \(me): git ls-remote \(remote.url) once, and compare the key of \(remote.place)"
         }
+        if text.contains("fsck error") {
+            return
+                "if you trust it all the same, as \(me): git config --global fetch.fsck.NAME warn, with the name that it gives"
+        }
+        if text.contains("dubious ownership") {
+            return "as \(me): git config --global --add safe.directory \(remote.place)"
+        }
         if text.contains("Permission denied") { return "let \(me)'s ssh key read it at \(remote.place)" }
-        return "as \(me): git ls-remote \(remote.url)"
+        return nil
     }
 }

@@ -24,6 +24,16 @@ final class ReferenceWatch: Sendable {
         var isIncomplete = false
     }
 
+    /// Nil where the machine has no watches left, which is said: then references are only compared now and then.
+    static func begin(log: @escaping @Sendable (String) -> Void) -> ReferenceWatch? {
+        do {
+            return try ReferenceWatch(log: log)
+        } catch {
+            log("\(error); references are compared every half minute instead")
+            return nil
+        }
+    }
+
     init(log: @escaping @Sendable (String) -> Void) throws {
         stop = try StopSignal()
         notify = inotify_init1(Int32(IN_CLOEXEC) | Int32(IN_NONBLOCK))

@@ -69,35 +69,66 @@ struct StateNotes: Sendable {
         } else {
             isWhole = true
         }
-        let revisions = try installation.ledger.deployedRevisions(of: app.name, newest: isWhole ? nil : Self.newest)
         var changes: [Change] = []
-        for revision in revisions {
-            let text = try note(of: revision, app.name)
+        for (revision, deployments) in try deployments(of: app, in: repository, all: isWhole) {
             let path = Self.path(revision)
             var there = present.removeValue(forKey: path)
             if case .commit(let commit) = parent, !all { there = try repository.file(at: path, in: commit)?.id }
-            guard let text else {
+            let text = try text(of: deployments, over: there, app, repository)
+            if text.isEmpty {
                 if there != nil { changes.append(Change(path: path, text: nil, isMissing: false)) }
-                continue
+            } else if there != ObjectID(ofBlob: Array(text.utf8)) {
+                changes.append(Change(path: path, text: text, isMissing: there == nil))
             }
-            // A note of a commit that is gone helps nobody.
-            guard there != ObjectID(ofBlob: Array(text.utf8)), repository.contains(revision) else { continue }
-            changes.append(Change(path: path, text: text, isMissing: there == nil))
         }
         for path in present.keys {
-            let revision = ObjectID(path.filter { $0 != "/" })
-            let isNote = revision.map { Self.path($0) == path } ?? false
-            // What the ledger has forgotten, as its policy wants, was true all the same.
-            if isNote, !app.pipeline.retention.runs.isEmpty { continue }
+            // Git collected the commit, or the ledger forgot it as its policy wants: it was true all the same.
+            if let revision = ObjectID(path.filter { $0 != "/" }), Self.path(revision) == path,
+                try !app.pipeline.retention.runs.isEmpty || !installation.ledger.noted(app.name, revision).isEmpty
+            {
+                continue
+            }
             changes.append(Change(path: path, text: nil, isMissing: false))
         }
         return (changes.sorted { $0.path < $1.path }, parent)
     }
 
-    private func note(of revision: Revision, _ app: String) throws -> String? {
-        let lines = try installation.ledger.liveDeployments(of: revision, app: app).map { Self.line($0) }
-        return lines.isEmpty ? nil : lines.joined()
+    /// What to write on which commits. A note of a commit that is gone would help nobody.
+    private func deployments(
+        of app: App, in repository: Repository, all: Bool
+    ) throws -> [Revision: [Deployment]] {
+        let ledger = installation.ledger
+        guard !all else {
+            return try ledger.noted(app.name) { repository.contains($0, lookingAgain: false) }
+        }
+        var found: [Revision: [Deployment]] = [:]
+        let newest = Set(try ledger.deployments(app: app.name, limit: Self.newest).map(\.revision))
+        for revision in newest where repository.contains(revision) {
+            found[revision] = try ledger.noted(app.name, revision)
+        }
+        return found
     }
+
+    /// Lines that are there stay where the ledger may have forgotten what they tell of.
+    private func text(
+        of deployments: [Deployment], over there: ObjectID?, _ app: App, _ repository: Repository
+    ) throws -> String {
+        var lines = deployments.map { Self.line($0) }
+        if let there, !app.pipeline.retention.runs.isEmpty, there != ObjectID(ofBlob: Array(lines.joined().utf8)) {
+            let told = Set(deployments.map(\.environment))
+            var bytes: [UInt8] = []
+            // A blob that cannot be read is written over.
+            try? repository.readBlob(there) { bytes += $0.prefix(Self.sizeLimit - min(bytes.count, Self.sizeLimit)) }
+            let former = String(decoding: bytes, as: UTF8.self).split(separator: "\n").filter { line in
+                let name = line.prefix { $0 != ":" }
+                return name.count < line.count && Name.isValid(String(name)) && !told.contains(String(name))
+            }
+            lines += former.map { "\($0)\n" }
+        }
+        return lines.sorted().joined()
+    }
+
+    private static let sizeLimit = 64 << 10
 
     /// One line for each environment.
     static func line(_ deployment: Deployment) -> String {

@@ -48,7 +48,9 @@ extension Worker {
         do {
             let intent = try ledger.referenceIntent(of: name)
             do {
-                try await StateReferences(installation: installation).bringUp(try installation.app(name))
+                // What failed for a while may have left more behind than the newest.
+                try await StateReferences(installation: installation).bringUp(
+                    try installation.app(name), allNotes: (intent?.failures ?? 0) > 0)
                 if let intent { try ledger.settle(intent) }
             } catch {
                 guard let intent, !(error is CancellationError) else { throw error }
@@ -82,7 +84,8 @@ extension Worker {
                 }
                 let wait = Backoff(max(app.pipeline.fetchInterval, .seconds(60)), atMost: .seconds(1800))
                     .pause(after: record.failures + 1)
-                let reason = (error as? ShipitError)?.message ?? "\(error)"
+                let failure = error as? ShipitError
+                let reason = (failure?.message ?? "\(error)") + (failure?.hint.map { " (\($0))" } ?? "")
                 try installation.ledger.fetchFailed(record, because: visibleLine(reason), next: .now + wait)
                 logger.warning("\(record.url) could not be fetched: \(reason)")
             }

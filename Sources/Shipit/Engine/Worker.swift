@@ -124,7 +124,7 @@ public final class Worker: Service {
         let obstacle = SandboxObstacle()
         let intaking = Intaking(installation) { logger.info("\($0)") }
         let notifier = try Notifier(installation, logger: logger) { [watch] in watch.wake() }
-        let references = stay == .always ? try ReferenceWatch { logger.warning("\($0)") } : nil
+        let references = stay == .always ? ReferenceWatch.begin { logger.warning("\($0)") } : nil
         try await withThrowingDiscardingTaskGroup { group in
             // From a task of its own: a worker that recovers, tidies up or stops is alive too.
             group.addTask { [self] in await beat(id) }

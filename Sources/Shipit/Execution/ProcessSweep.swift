@@ -65,6 +65,18 @@ enum ProcessSweep {
         }
     }
 
+    /// Whether a hook of this home has not come to its end; where others' processes are hidden, nobody knows.
+    static func isReceiving(for home: Home) -> Bool {
+        let path = Array(home.path.utf8)
+        return everyone.contains { pid in
+            guard bytes(of: "/proc/\(pid)/comm").map({ $0.starts(with: "shipit-receive".utf8) }) == true else {
+                return false
+            }
+            let words = bytes(of: "/proc/\(pid)/cmdline")?.split(separator: 0) ?? []
+            return words.contains { $0.elementsEqual(path) } && !isZombie(pid)
+        }
+    }
+
     /// Where a process was started in the life of this machine; with its number it names one process.
     static func startTicks(of pid: Int32) -> Int64? {
         guard let stat = bytes(of: "/proc/\(pid)/stat"), let end = stat.lastIndex(of: UInt8(ascii: ")")) else {

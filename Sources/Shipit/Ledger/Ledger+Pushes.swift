@@ -74,16 +74,10 @@ extension Ledger {
                 if try Int64.fetchOne(db, cached: "SELECT id FROM push WHERE spool = ?", arguments: [spool]) != nil {
                     return []
                 }
-                if try db.join(intake, spool) { return [] }
             }
-            try db.execute(
-                cached: "INSERT INTO push (spool, repository, by, options, at) VALUES (?, ?, ?, ?, ?)",
-                arguments: [
-                    intake.spool, intake.repository, intake.by, intake.options.joined(separator: "\n"), intake.at,
-                ])
-            let push = db.lastInsertedRowID
+            let (push, updates) = try db.join(intake) ?? (try db.insert(intake), intake.updates)
             var runs: [Int64] = []
-            for update in intake.updates {
+            for update in updates {
                 var run: Int64?
                 var reason: String?
                 switch update.outcome {
@@ -168,8 +162,22 @@ extension Ledger {
 }
 
 extension Database {
-    /// A move that was found by comparing, and whose spool file came later, is one push and not two.
-    fileprivate func join(_ intake: Intake, _ spool: String) throws -> Bool {
+    fileprivate func insert(_ intake: Intake) throws -> Int64 {
+        try execute(
+            cached: "INSERT INTO push (spool, repository, by, options, at) VALUES (?, ?, ?, ?, ?)",
+            arguments: [
+                intake.spool, intake.repository, intake.by, intake.options.joined(separator: "\n"), intake.at,
+            ])
+        return lastInsertedRowID
+    }
+
+    /// Moves that were found by comparing, and whose spool file came later, are one push and not two.
+    ///
+    /// Gives that push and the updates that were not found; nil when none was.
+    fileprivate func join(_ intake: Intake) throws -> (push: Int64, rest: [Intake.Update])? {
+        guard let spool = intake.spool else { return nil }
+        var joined: Int64?
+        var rest: [Intake.Update] = []
         for update in intake.updates {
             let found = try Int64.fetchOne(
                 self,
@@ -181,16 +189,26 @@ extension Database {
                 arguments: [
                     update.app, update.reference, update.new, Timestamp(milliseconds: intake.at.milliseconds - 60_000),
                 ])
-            guard let push = found else { continue }
-            try execute(
-                cached: "UPDATE push SET spool = ?, by = ?, options = ? WHERE id = ?",
-                arguments: [spool, intake.by, intake.options.joined(separator: "\n"), push])
-            try execute(
-                cached: "UPDATE run SET by = ? WHERE id IN (SELECT run FROM push_update WHERE push = ?)",
-                arguments: [intake.by, push])
-            return true
+            guard let found else {
+                rest.append(update)
+                continue
+            }
+            guard let first = joined else {
+                joined = found
+                continue
+            }
+            // Comparing makes a push of each move.
+            try execute(cached: "UPDATE push_update SET push = ? WHERE push = ?", arguments: [first, found])
+            try execute(cached: "DELETE FROM push WHERE id = ?", arguments: [found])
         }
-        return false
+        guard let joined else { return nil }
+        try execute(
+            cached: "UPDATE push SET spool = ?, by = ?, options = ? WHERE id = ?",
+            arguments: [spool, intake.by, intake.options.joined(separator: "\n"), joined])
+        try execute(
+            cached: "UPDATE run SET by = ? WHERE id IN (SELECT run FROM push_update WHERE push = ?)",
+            arguments: [intake.by, joined])
+        return (joined, rest)
     }
 
     fileprivate func move(_ update: Intake.Update) throws {

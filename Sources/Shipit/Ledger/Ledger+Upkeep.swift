@@ -165,37 +165,30 @@ extension Ledger {
 
     // MARK: Notes
 
-    /// The revisions of the newest deployments of an app, and of all of them when none are enough.
-    func deployedRevisions(of app: String, newest limit: Int?) throws -> Set<Revision> {
-        guard limit == nil else {
-            return Set(try deployments(app: app, limit: limit ?? .max).map(\.revision))
-        }
-        return try read { db in
-            Set(
-                try String.fetchAll(
-                    db, sql: "SELECT DISTINCT revision FROM deployment WHERE app = ?", arguments: [app]
-                ).compactMap { ObjectID($0) })
+    /// Of each environment the newest deployment that made the revision live.
+    func noted(_ app: String, _ revision: Revision) throws -> [Deployment] {
+        try read { db in
+            try db.deployedEnvironments(app).compactMap { try db.newest($0, of: revision, app) }
         }
     }
 
-    /// Of each environment the newest deployment that made the revision live, by the environment's name.
-    func liveDeployments(of revision: Revision, app: String) throws -> [Deployment] {
+    /// The same for all revisions that are wanted, of which there may be many fewer than were ever deployed.
+    func noted(_ app: String, where isWanted: (Revision) -> Bool) throws -> [Revision: [Deployment]] {
         try read { db in
-            try String.fetchAll(
-                db, cached: "SELECT name FROM environment WHERE app = ? ORDER BY name", arguments: [app]
-            )
-            .compactMap { name in
-                let live = try db.environmentState(app, name).live
-                // One that failed and was left as it is.
-                if let live, live.revision == revision { return live }
-                return try Deployment.fetchOne(
-                    db,
-                    cached: """
-                        SELECT * FROM deployment
-                        WHERE app = ? AND environment = ? AND revision = ? AND status = 'succeeded'
-                        ORDER BY id DESC LIMIT 1
-                        """, arguments: [app, name, revision.hex])
+            var noted: [Revision: [Deployment]] = [:]
+            for environment in try db.deployedEnvironments(app) {
+                let revisions = try String.fetchCursor(
+                    db, sql: "SELECT DISTINCT revision FROM deployment WHERE app = ? AND environment = ?",
+                    arguments: [app, environment.name])
+                var wanted: [Revision] = []
+                while let hex = try revisions.next() {
+                    if let revision = ObjectID(hex), isWanted(revision) { wanted.append(revision) }
+                }
+                for revision in wanted {
+                    noted[revision, default: []] += try db.newest(environment, of: revision, app).map { [$0] } ?? []
+                }
             }
+            return noted
         }
     }
 }
@@ -219,5 +212,27 @@ extension ReferenceIntent {
         app = row["app"]
         deployment = row["deployment"]
         failures = row["failures"]
+    }
+}
+
+extension Database {
+    /// By name, with the number of the deployment that is live.
+    fileprivate func deployedEnvironments(_ app: String) throws -> [(name: String, live: Int64?)] {
+        try Row.fetchAll(
+            self, cached: "SELECT name, live FROM environment WHERE app = ? ORDER BY name", arguments: [app]
+        ).map { ($0["name"], $0["live"]) }
+    }
+
+    /// The newest that worked; what is live is told even if it failed and was left as it is.
+    fileprivate func newest(
+        _ environment: (name: String, live: Int64?), of revision: Revision, _ app: String
+    ) throws -> Deployment? {
+        try Deployment.fetchOne(
+            self,
+            cached: """
+                SELECT * FROM deployment WHERE app = ? AND environment = ? AND revision = ?
+                    AND (status = 'succeeded' OR id = ?)
+                ORDER BY id = ? DESC, id DESC LIMIT 1
+                """, arguments: [app, environment.name, revision.hex, environment.live, environment.live])
     }
 }

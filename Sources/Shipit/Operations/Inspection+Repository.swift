@@ -22,7 +22,7 @@ extension Inspection {
                 .repositoryUnreadable, at: app.repositoryPath, "could not \(error.operation): \(error.reason)",
                 remedy: app.pipeline.remote == nil
                     ? error.hint ?? "git -C \(app.repositoryPath) fsck"
-                    : "shipit fetch --app \(app.name) makes the mirror again",
+                    : "rm -rf \(app.repositoryPath); shipit fetch --app \(app.name) makes it again",
                 repair: app.pipeline.remote == nil ? nil : .setUp(app: app.name))
         }
     }
@@ -78,10 +78,7 @@ extension Inspection {
         let spoolIsEmpty = FileSystem.names(in: installation.home.spool).allSatisfy { !$0.hasSuffix(".push") }
         guard !isAttended, spoolIsEmpty else { return }
         let known = try installation.ledger.references(of: app.name)
-        var present: [String: ObjectID] = [:]
-        for (name, id) in try app.repository().references(under: "refs/heads/") where app.pipeline.ships(name.bytes) {
-            present[name.text] = id
-        }
+        let present = try app.pipeline.references(of: try app.repository())
         for name in Set(known.keys).union(present.keys).sorted() where known[name] != present[name] {
             find(
                 .referenceMoved, .warning, at: "\(app.repositoryPath) \(name)",

@@ -11,7 +11,8 @@ extension Setup {
         } catch let error as ShipitError where isNew {
             if !existed { Workspaces.remove(mirror.path) }
             throw ShipitError(
-                error.code, "\(remote.url) could not be fetched: \(error.message)", hint: error.hint)
+                error.code, "\(remote.url) could not be fetched: \(error.message)",
+                hint: error.hint ?? "git ls-remote \(remote.url)")
         }
         if existed { return }
         say("fetched \(remote.url) into the mirror \(mirror.path)")
@@ -28,6 +29,10 @@ extension Setup {
 
     func removeMirror(of app: App, _ say: (String) -> Void) throws {
         let path = installation.home.mirror(app.name)
+        try installation.home.prepareMirrors()
+        let lock = try FileLock(
+            installation.home.mirrorLock(app.name), busy: "\(app.pipeline.repository) is being fetched just now")
+        defer { withExtendedLifetime(lock) {} }
         if FileSystem.exists(path) {
             Workspaces.remove(path)
             say("removed the mirror \(path)")

@@ -297,8 +297,9 @@ public struct Setup: Sendable {
             } catch {
                 say("warning: shipit's references stay in \(app.pipeline.repository): \(error)")
             }
-            if let record, !isShared { try await undo(record, say) }
         }
+        // Also where the policy names another place by now.
+        if let record, !isShared, FileSystem.isFolder(record.repository) { try await undo(record, say) }
         try removeFolder(installation.home.artifacts(app.name))
         KeptWorkspace(home: installation.home, app: app.name).remove()
         try removeFolder(installation.home.caches(app.name))
