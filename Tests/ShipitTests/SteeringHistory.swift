@@ -308,7 +308,7 @@ struct SteeringHistory {
                     key: Steering.Step.Key(run: nextRun, position: 2), kind: .deploy, name: name,
                     origin: origin(.promote, good.origin.revision, isPlain: true), artifact: good.artifact,
                     content: good.content, by: "ann")
-                step.origin.madeBy = good.key.run
+                step.origin.madeBy = good.origin.madeBy ?? good.key.run
                 nextRun += 1
                 decide(.called(step))
             }
@@ -378,12 +378,12 @@ struct SteeringHistory {
                 }
                 if isOnItsWay { continue }
                 // What a tag brought straight to production: somebody promotes it to the one before.
-                decide(
-                    .called(
-                        Steering.Step(
-                            key: Steering.Step.Key(run: nextRun, position: 1), kind: .deploy, name: "staging",
-                            origin: origin(.promote, step.origin.revision, isPlain: true), artifact: step.artifact,
-                            content: step.content, by: "ann")))
+                var called = Steering.Step(
+                    key: Steering.Step.Key(run: nextRun, position: 1), kind: .deploy, name: "staging",
+                    origin: origin(.promote, step.origin.revision, isPlain: true), artifact: step.artifact,
+                    content: step.content, by: "ann")
+                called.origin.madeBy = step.origin.madeBy ?? step.key.run
+                decide(.called(called))
                 nextRun += 1
             }
             work()
