@@ -121,6 +121,23 @@ import Testing
         _ = await daemon.end()
     }
 
+    @Test func `a mirror has the default branch of the other side, and init says that no trigger names it`()
+        async throws
+    {
+        let world = try await World(app: false)
+        let elsewhere = "\(world.path)/elsewhere.git"
+        try await world.git(in: world.path, "init", "-q", "--bare", "-b", "trunk", elsewhere)
+        try await world.git(in: world.path, "init", "-q", "-b", "trunk", world.clone)
+        try await world.git("remote", "add", "origin", elsewhere)
+        try await world.commit(["index.html": "one\n"], "first")
+        try await world.git("push", "-q", "origin", "trunk", "trunk:old")
+        let made = try world.must(
+            await world.shipit("init", "file://\(elsewhere)", "--app", "blog", "--targets", world.targets))
+        #expect(made.stderr.contains("no trigger of its policy names a branch that is there (old, trunk)"), "\(made)")
+        let head = try await world.git("--git-dir", "\(world.home)/mirrors/blog.git", "symbolic-ref", "HEAD")
+        #expect(head == "refs/heads/trunk")
+    }
+
     @Test func `a fetch that a dead worker left is ended, and its half of a pack removed`() async throws {
         let world = try await makeWorld()
         let mirror = "\(world.home)/mirrors/blog.git"

@@ -25,10 +25,27 @@ struct Mirror: Sendable {
         defer { withExtendedLifetime(lock) {} }
         if !exists { try await make() }
         await onThread { clearUp() }
-        let limit = await onThread { isEmpty } ? Self.firstLimit : Self.limit
+        let isFirst = await onThread { branches.isEmpty }
+        let limit = isFirst ? Self.firstLimit : Self.limit
         let (exit, text) = try await Program.output(of: command, within: limit, limit: 64 << 10)
         try Task.checkCancellation()
         guard exit.isSuccess else { throw failure(exit, text, limit) }
+        if isFirst { await followHead() }
+    }
+
+    /// The default branch there is the one here: `start` and a new branch's paths go by it.
+    private func followHead() async {
+        do {
+            let (exit, text) = try await Program.output(
+                of: git(["ls-remote", "--quiet", "--symref", remote.url, "HEAD"]), within: .seconds(60))
+            let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix("ref: refs/heads/") }
+            guard exit.isSuccess, let name = line?.dropFirst("ref: ".count).prefix(while: { $0 != "\t" }),
+                await onThread({ branches.contains(String(name)) })
+            else { return }
+            _ = try await Program.output(of: git(["symbolic-ref", "HEAD", String(name)]))
+        } catch {
+            // What was fetched ships all the same.
+        }
     }
 
     /// Aside and renamed, so that it is whole when it is there.
@@ -56,9 +73,16 @@ struct Mirror: Sendable {
         try FileSystem.syncFolder(of: path)
     }
 
+    var command: Command {
+        git([
+            "fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+            remote.url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
+        ])
+    }
+
     /// Environment from nothing, but with the home of whoever we are: ssh finds its keys and known hosts there, and git
     /// its credential store and proxies. Neither can ask anybody: there is no terminal.
-    var command: Command {
+    private func git(_ arguments: [String]) -> Command {
         var environment = Command.plainEnvironment.merging(RemoteRepository.allowedProtocols) { $1 }
         environment["HOME"] = User.named(by: geteuid())?.home ?? "/"
         environment["GIT_CONFIG_NOSYSTEM"] = "1"
@@ -72,20 +96,17 @@ struct Mirror: Sendable {
             "http.lowSpeedLimit=1000", "http.lowSpeedTime=60",
         ]
         return Command(
-            "/usr/bin/git",
-            ["--git-dir=\(path)"] + settings.flatMap { ["-c", $0] } + [
-                "fetch", "--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head",
-                "--no-recurse-submodules", remote.url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
-            ], environment: environment, mark: mark)
+            "/usr/bin/git", ["--git-dir=\(path)"] + settings.flatMap { ["-c", $0] } + arguments,
+            environment: environment, mark: mark)
     }
 
-    /// Nothing came yet.
-    private var isEmpty: Bool {
-        // What cannot be read is nothing that came.
+    /// Whole names; none where nothing came yet, or nothing can be read.
+    private var branches: Set<String> {
+        // The fetch says what is wrong.
         guard let repository = try? Repository(at: path),
             let branches = try? repository.references(under: "refs/heads/")
-        else { return true }
-        return branches.isEmpty
+        else { return [] }
+        return Set(branches.map(\.0.text))
     }
 
     /// Ends and removes what a worker that was killed left of its fetch: only we write here, and we hold the lock.
@@ -113,7 +134,10 @@ struct Mirror: Sendable {
         if case .signal = exit {
             return ShipitError(.failure, "git fetch was stopped; it has \(limit.spoken)")
         }
-        let lines = text.split(separator: "\n").map { $0.trimmingPrefix("fatal: ").trimmingPrefix("error: ") }
+        // ssh ends its lines with a carriage return too.
+        let lines = text.split(whereSeparator: \.isNewline).map {
+            $0.trimmingPrefix("fatal: ").trimmingPrefix("error: ")
+        }
         let reason = lines.first { !$0.lowercased().hasPrefix("warning:") && !$0.isEmpty }
         return ShipitError(
             .failure, visibleLine(reason ?? "git ended with \(exit)").lowercasedFirst, hint: hint(for: text))

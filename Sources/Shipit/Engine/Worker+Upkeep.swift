@@ -89,6 +89,8 @@ extension Worker {
                 try installation.ledger.fetchFailed(record, because: visibleLine(reason), next: .now + wait)
                 logger.warning("\(record.url) could not be fetched: \(reason)")
             }
+        } catch is CancellationError {
+            // The worker ends; the next one fetches.
         } catch {
             logger.warning("\(record.url) was not fetched: \(error)")
             // The ledger could not be written, so it is due still; cut short when the worker ends.

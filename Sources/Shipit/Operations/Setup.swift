@@ -151,6 +151,11 @@ public struct Setup: Sendable {
             let short = ReferenceName(escaped: name).short
             say("\(short) at \(id.abbreviated()) is taken as known, not shipped; shipit start \(short) ships it")
         }
+        let branches = try repository.references(under: "refs/heads/").map(\.0.short)
+        if known.isEmpty, !branches.isEmpty {
+            let names = branches.prefix(3).joined(separator: ", ") + (branches.count > 3 ? ", …" : "")
+            say("no trigger of its policy names a branch that is there (\(names)): see triggers:")
+        }
         try installation.ledger.know(known, of: app.name)
         try installation.ledger.track(app.pipeline.trackedReferences, of: app.name)
     }
