@@ -69,7 +69,7 @@ extension Inspection {
         find(
             .stateNote, at: "\(app.repositoryPath) \(StateNotes.name(app.name))",
             "the note of \(first.name): \(what)\(more)",
-            remedy: "shipit fsck --repair writes them anew",
+            remedy: "deploying it again writes its note",
             repair: .references(app: app.name))
     }
 
