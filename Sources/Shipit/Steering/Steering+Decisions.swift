@@ -162,7 +162,9 @@ extension Steering {
         let goesAtOnce = obstacles(to: step, at: now).isEmpty
         if pipeline.mode == .superseded {
             for other in steps
-            where other.name == name && other.kind == .deploy && other.by == nil && other.key.run < key.run {
+            where other.name == name && other.kind == .deploy && other.by == nil && other.key.run < key.run
+                && !isNewer(other, than: step)
+            {
                 switch other.status {
                 case .queued where goesAtOnce && origin.kind == .push && other.origin.kind == .push:
                     supersede(other.key, by: key.run)

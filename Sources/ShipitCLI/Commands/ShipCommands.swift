@@ -100,7 +100,7 @@ struct PromoteCommand: AsyncParsableCommand {
         }
         let cursor = try installation.ledger.lastEvent()
         let run = try promotion.perform(
-            installation, app, reason: reason, ignoringStopFailures: ignoresStopFailures)
+            installation, app, reason: reason.map { visibleLine($0) }, ignoringStopFailures: ignoresStopFailures)
         try await follow(run, installation, after: cursor, detach: following.detach)
     }
 }
@@ -191,7 +191,12 @@ struct CancelCommand: AsyncParsableCommand {
 struct RetryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "retry", abstract: "Run the failed job again; what succeeded is not repeated.",
-        discussion: "EXAMPLE\n  shipit retry 42")
+        discussion: """
+            A retry promotes nothing: what was rejected or cancelled while it waited for a person waits again.
+
+            EXAMPLE
+              shipit retry 42
+            """)
 
     @Argument(help: ArgumentHelp("The run (default: the last one).", valueName: "run")) var number: Int64?
     @Flag(name: .long, help: "Go before everything of its kind that is queued.") var next = false

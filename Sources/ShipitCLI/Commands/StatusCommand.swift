@@ -81,6 +81,7 @@ private struct AppStatus {
 
     private func command(_ record: RunRecord, _ job: Job) -> String {
         let flag = installation.appNames().count > 1 ? " --app \(app.name)" : ""
+        if job.kind == .deploy, app.pipeline.environment(job.name) == nil { return "shipit cancel \(record.run.id)" }
         return switch job.waits {
         case .hold: "shipit unhold \(job.name)\(flag)"
         case .pause: "shipit resume"
