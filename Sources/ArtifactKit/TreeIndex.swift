@@ -69,6 +69,32 @@ public final class TreeIndex: @unchecked Sendable {
         guard header != nil else { return nil }
     }
 
+    /// An index whose entries some are about to be put right; nil as above.
+    public convenience init?(mending name: [UInt8], in directory: Directory) throws {
+        guard try directory.metadata(name)?.kind == .file else { return nil }
+        self.init(try directory.openBeneath(name, O_RDWR | O_NONBLOCK, what: "open"), directory.shown(name))
+        guard header != nil else { return nil }
+    }
+
+    /// Records files and links that were just put right; who uses the tree again reads them once more all the same,
+    /// since they changed after the index was taken.
+    public func renew(_ paths: [[UInt8]], of manifest: ManifestFile, in tree: Directory) throws {
+        guard header?.manifest == manifest.digest else { return }
+        let filler = TreeFiller(tree)
+        var places: [Int: Set<[UInt8]>] = [:]
+        for path in paths {
+            if let section = manifest.index(ofSectionWith: path) { places[section, default: []].insert(path) }
+        }
+        for (number, wanted) in places {
+            let section = manifest.sections[number]
+            for (place, (path, kind)) in try manifest.paths(in: section).enumerated()
+            where kind != .directory && wanted.contains(path) {
+                guard let status = try filler.status(of: path) else { continue }
+                try write([Record(status)], at: section.firstEntry + place)
+            }
+        }
+    }
+
     public var header: Header? {
         // Whatever cannot be read is as good as no index: then nothing is reused.
         guard let bytes = try? file.read(at: 0, count: Self.headerSize, path) else { return nil }

@@ -79,6 +79,24 @@ struct SharedLinks {
         return true
     }
 
+    /// Those that have a place in the target; what policy shares since the release was made may have none yet.
+    static func placed(_ paths: [SharedPath], in root: Directory) throws -> [SharedPath] {
+        try paths.filter { try root.metadata(Array("shared/\($0.path)".utf8)) != nil }
+    }
+
+    /// Those of a release that are no links any more, or not there at all.
+    static func wrong(
+        _ paths: [SharedPath], in release: Directory, _ root: Directory, _ path: String
+    ) throws -> [(shared: SharedPath, isGone: Bool)] {
+        try placed(paths, in: root).compactMap { shared in
+            let name = Array(shared.path.utf8)
+            guard let there = try release.metadata(name) else { return (shared, true) }
+            let isLink =
+                try there.kind == .link && release.readLink(name) == Array("\(path)/shared/\(shared.path)".utf8)
+            return isLink ? nil : (shared, false)
+        }
+    }
+
     private func place(_ shared: SharedPath) -> String { "\(self.path)/shared/\(shared.path)" }
 
     private func prepare(_ shared: SharedPath, from release: Directory, _ owner: Owner?) throws {

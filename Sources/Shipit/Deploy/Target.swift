@@ -13,7 +13,8 @@ final class Target {
     let root: Directory
     let own: Directory
     private let lock: Int32
-    private let token: Int64
+    /// Nil for who puts a target right: it keeps nobody out who comes after it.
+    private let token: Int64?
 
     /// Opens and locks a target for a plan; makes it if it is missing.
     ///
@@ -29,8 +30,8 @@ final class Target {
         try self.init(store, of: plan.owner, token: plan.token)
     }
 
-    /// The same without a plan, for who puts a target right; `patience` is how long a holder may take to end.
-    init(_ path: String, of owner: TargetOwner, token: Int64, patience: Duration = .seconds(30)) throws {
+    /// The same without a plan; `patience` is how long a holder may take to end.
+    init(_ path: String, of owner: TargetOwner, token: Int64? = nil, patience: Duration = .seconds(30)) throws {
         self.path = path
         self.token = token
         try Self.makeSure(of: path)
@@ -71,6 +72,7 @@ final class Target {
             }
             usleep(20_000)
         }
+        guard let token else { return }
         try checkToken()
         let text = Array("\(token)\n".utf8)
         // Not synced: the fence keeps out processes, and no process outlives a power cut.
@@ -80,6 +82,7 @@ final class Target {
 
     /// Refuses when a newer deployment was here. Called right before every switch, under the lock.
     func checkToken() throws {
+        guard let token else { return }
         var buffer = [UInt8](repeating: 0, count: 32)
         let count = pread(lock, &buffer, buffer.count, 0)
         let seen = Int64(String(decoding: buffer[..<max(0, count)], as: UTF8.self).filter { $0.isNumber }) ?? 0

@@ -45,7 +45,7 @@ struct Mending {
             say("removed \(target)/\(name)")
         case .pointCurrent(let target, let owner, let release): try point(target, owner, release, say)
         case .writeOwner(let target, let owner):
-            _ = try Target(target, of: owner, token: installation.ledger.fence(), patience: .zero)
+            _ = try Target(target, of: owner, patience: .zero)
             say("\(target) belongs to \(owner.app) \(owner.environment) again")
         case .setUp(let name):
             let app = try installation.app(name)
@@ -69,7 +69,7 @@ struct Mending {
     /// Under the target's lock, and only if the ledger still says so and nothing is deployed there.
     private func point(_ path: String, _ owner: TargetOwner, _ release: String, _ say: (String) -> Void) throws {
         let ledger = installation.ledger
-        let target = try Target(path, of: owner, token: ledger.fence(), patience: .zero)
+        let target = try Target(path, of: owner, patience: .zero)
         let isIdle = try ledger.openJobs().allSatisfy {
             $0.job.app != owner.app || $0.job.name != owner.environment || $0.job.status != .running
         }

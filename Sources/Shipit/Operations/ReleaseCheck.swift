@@ -16,6 +16,8 @@ public struct ReleaseCheck: Hashable, Sendable {
         var name: [UInt8] = []
         /// What the manifest has there; nil for what it has not.
         var entry: ManifestEntry?
+        /// A link to what outlives releases, which no manifest has.
+        var isShared = false
     }
 
     public private(set) var differences: [Difference] = []
@@ -30,8 +32,9 @@ public struct ReleaseCheck: Hashable, Sendable {
     /// Paths that are links to what outlives releases.
     private var linked: Set<[UInt8]> = []
 
-    /// Nil when the release has no manifest. Links to the target's own `shared` are as they should be.
-    init?(_ release: String, in target: Directory, _ path: String) throws {
+    /// Nil when the release has no manifest. Links to the target's own `shared` are as they should be; those of
+    /// `sharedPaths` have to be there, and nothing else of these is looked at.
+    init?(_ release: String, in target: Directory, _ path: String, _ sharedPaths: [SharedPath] = []) throws {
         let name = Array(".shipit/manifests/\(release).manifest".utf8)
         guard try target.metadata(name) != nil else { return nil }
         let manifest: Manifest
@@ -49,8 +52,20 @@ public struct ReleaseCheck: Hashable, Sendable {
         scripts = hasBundle ? [] : Set(appspec?.hooks.values.joined().map { Array($0.location.utf8) } ?? [])
         permissions = hasBundle ? appspec?.permissions(of: manifest) ?? [:] : [:]
         let folder = try target.open(Array("releases/\(release)".utf8))
-        for entry in manifest.entries where !isBelowLink(entry.path) { try compare(entry, in: folder) }
-        try findExtras(in: folder, manifest)
+        let placed = try SharedLinks.placed(sharedPaths, in: target)
+        let isShared = SharedLinks.cover(placed)
+        for entry in manifest.entries where !isShared(entry.path) && !isBelowLink(entry.path) {
+            try compare(entry, in: folder)
+        }
+        try findExtras(in: folder, manifest, leavingOut: isShared, on: Set(SharedLinks.folders(placed)))
+        for (shared, isGone) in try SharedLinks.wrong(sharedPaths, in: folder, target, path) {
+            let what =
+                isGone ? "its link to shared/\(shared.path) is gone" : "it is no link to shared/\(shared.path) any more"
+            differences.append(
+                Difference(
+                    kind: isGone ? .missing : .edited, path: visible(Array(shared.path.utf8)), what: what,
+                    name: Array(shared.path.utf8), isShared: true))
+        }
         differences.sort { ($0.path, $0.kind.rawValue) < ($1.path, $1.kind.rawValue) }
     }
 
@@ -60,7 +75,9 @@ public struct ReleaseCheck: Hashable, Sendable {
     }
 
     private mutating func compare(_ entry: ManifestEntry, in folder: Directory) throws {
-        guard let status = try folder.metadata(entry.path) else { return add(.missing, entry, "it is gone") }
+        guard let status = try Self.status(of: entry.path, in: folder) else {
+            return add(.missing, entry, "it is gone")
+        }
         if status.kind == .link, try leadsToShared(entry.path, in: folder) {
             linked.insert(entry.path)
             return
@@ -81,6 +98,15 @@ public struct ReleaseCheck: Hashable, Sendable {
         }
     }
 
+    /// Nil too when a link is above it: what that leads to is no part of the release.
+    private static func status(of path: [UInt8], in folder: Directory) throws -> ArtifactKit.Status? {
+        do {
+            return try folder.metadata(path)
+        } catch let error as ArtifactError where error.code == .link {
+            return nil
+        }
+    }
+
     private mutating func compareMode(_ entry: ManifestEntry, _ status: ArtifactKit.Status) {
         // A hook script that the artifact does not make executable is made so in the release.
         let expected = permissions[entry.path]?.expectedMode(entry.mode, status.mode) ?? entry.mode
@@ -98,14 +124,16 @@ public struct ReleaseCheck: Hashable, Sendable {
     }
 
     /// What is there and was not in the artifact; of a folder that is new only the folder.
-    private mutating func findExtras(in folder: Directory, _ manifest: Manifest) throws {
+    private mutating func findExtras(
+        in folder: Directory, _ manifest: Manifest, leavingOut isShared: ([UInt8]) -> Bool, on way: Set<[UInt8]>
+    ) throws {
         var folders: [[UInt8]] = [[]]
         while let above = folders.popLast() {
             let directory = above.isEmpty ? folder : try folder.open(above)
             for (name, kind) in try directory.entries() {
                 let path = above.isEmpty ? name : above + [UInt8(ascii: "/")] + name
-                if kind == .link, try leadsToShared(path, in: folder) { continue }
-                if manifest[path] != nil {
+                if try isShared(path) || kind == .link && leadsToShared(path, in: folder) { continue }
+                if manifest[path] != nil || kind == .directory && way.contains(path) {
                     if kind == .directory { folders.append(path) }
                 } else if kind == .directory, try holdsSharedLinksOnly(path, in: folder) {
                     continue

@@ -22,6 +22,8 @@ public struct ReleaseRepair {
         public internal(set) var removed: [String] = []
         /// Extra files that stay, as nobody asked.
         public internal(set) var left: [String] = []
+        /// What stands where a link to something shared belongs, and may be worth keeping.
+        public internal(set) var unlinked: [String] = []
     }
 
     private static let folder = Array("repair".utf8)
@@ -45,8 +47,15 @@ public struct ReleaseRepair {
     public func run(extras: Bool) throws -> [Done] {
         let owner = TargetOwner(app: app.name, environment: environment.name, home: installation.home.path)
         return try environment.targets.map { path in
-            let target = try Target(
-                path, of: owner, token: installation.ledger.fence(), patience: .seconds(2))
+            guard FileSystem.isFolder("\(path)/.shipit") else {
+                throw ShipitError(
+                    .unavailable, "nothing was ever deployed to \(path)",
+                    hint:
+                        "shipit promote \(live.revision.abbreviated()) --to \(environment.name) deploys to every target"
+                )
+            }
+            // Without a token of its own: a deployment that has one already and waits for its turn must get it.
+            let target = try Target(path, of: owner, patience: .seconds(2))
             guard let release = try target.live(), release == live.release.map({ ReleaseName.of($0, live.revision) })
             else {
                 throw ShipitError(
@@ -65,7 +74,8 @@ public struct ReleaseRepair {
     }
 
     private func repair(_ target: Target, _ release: String, extras: Bool) throws -> Done {
-        guard try target.hasRelease(release), let check = try ReleaseCheck(release, in: target.root, target.path)
+        guard try target.hasRelease(release),
+            let check = try ReleaseCheck(release, in: target.root, target.path, environment.shared)
         else {
             throw ShipitError(
                 .failure, "the live release \(target.path)/releases/\(release) or its manifest is gone",
@@ -77,27 +87,37 @@ public struct ReleaseRepair {
             tree: tree, own: target.own,
             owner: SpareKind(owner: try target.root.status(), shared: environment.shared).owner,
             permissions: check.permissions)
-        let wrong = check.differences.filter { $0.kind == .missing || $0.kind == .edited }
         if try target.own.metadata(Self.folder) != nil { try target.own.removeTree(Self.folder) }
         try target.own.makeDirectory(Self.folder, mode: 0o700)
         // A leftover is removed by the next one.
         defer { try? target.own.removeTree(Self.folder) }
-        let wanted = wrong.compactMap(\.entry)
+        let wanted = check.differences.filter { $0.kind == .missing || $0.kind == .edited }.compactMap(\.entry)
         try stage(wanted.filter { $0.kind == .file }, in: work)
-        try target.checkToken()
         for entry in wanted { try work.put(entry) }
-        for difference in check.differences where difference.kind == .mode {
-            guard let entry = difference.entry else { continue }
-            try work.setMode(entry)
-        }
-        done.restored = check.differences.filter { $0.kind != .extra }.map(\.path)
-        for difference in check.differences where difference.kind == .extra {
-            if extras {
+        for difference in check.differences {
+            switch difference.kind {
+            case .mode:
+                if let entry = difference.entry { try work.setMode(entry) }
+            case .extra:
+                guard extras else {
+                    done.left.append(difference.path)
+                    continue
+                }
                 try work.clear(difference.name)
                 done.removed.append(difference.path)
-            } else {
-                done.left.append(difference.path)
+                continue
+            case .missing where difference.isShared:
+                try work.link(difference.name, to: Array("\(target.path)/shared/".utf8) + difference.name)
+            case .edited where difference.isShared:
+                done.unlinked.append(difference.path)
+                continue
+            case .missing, .edited: break
             }
+            if done.restored.last != difference.path { done.restored.append(difference.path) }
+        }
+        if let index = try TreeIndex(mending: Array("indexes/\(release)".utf8), in: target.own) {
+            let manifest = try ManifestFile(in: target.own, Array("manifests/\(release).manifest".utf8))
+            try index.renew(wanted.map(\.path), of: manifest, in: tree)
         }
         if !done.restored.isEmpty || !done.removed.isEmpty { try target.root.syncFileSystem() }
         return done
@@ -116,7 +136,7 @@ public struct ReleaseRepair {
             live.revision,
             DeploymentPlan.ArtifactPlace(
                 manifest: home.artifact(app.name, ArtifactStore.manifestName(of: artifact.file)), digest: digest,
-                source: DeploymentPlan.Source(artifact, home, repository: app.pipeline.repository)))
+                source: DeploymentPlan.Source(artifact, home, repository: app.pipeline.repositoryPath(in: home))))
         var missing: [Digest: [ManifestEntry]] = [:]
         for entry in entries { if let digest = entry.digest { missing[digest, default: []].append(entry) } }
         let reader = try content.files.reader()
@@ -178,6 +198,11 @@ public struct ReleaseRepair {
             if there?.kind == .directory { try clear(entry.path) }
             try setMode(entry, at: aside(entry), in: own)
             try own.rename(aside(entry), to: entry.path, in: tree)
+        }
+
+        func link(_ path: [UInt8], to place: [UInt8]) throws {
+            if !path.parentPath.isEmpty { try tree.makeDirectories(path.parentPath) }
+            try put(.link(path, target: place))
         }
 
         func clear(_ path: [UInt8]) throws {

@@ -22,6 +22,18 @@ extension Rollback {
         }.filter { revisions.contains($0.revision) }.sorted { $0.id > $1.id }
     }
 
+    /// What is wrong with the release that it goes back to, at a glance; nil when nothing is known to be.
+    ///
+    /// Only told: hook scripts may have changed it on purpose, and taking that back would be the worse surprise.
+    public func damage(_ installation: Installation, _ app: App) throws -> String? {
+        let environment = try app.environment(self.environment)
+        guard let number = to.release else { return nil }
+        let release = ReleaseName.of(number, to.revision)
+        return installation.home.stores(app.name, environment).lazy.compactMap { store in
+            Drift.of(environment, at: store, release: release, most: 200_000, until: .now + .milliseconds(300))
+        }.first(where: \.isThere)?.words
+    }
+
     static func refusal(_ line: Deployment, _ goal: Deployment) -> ShipitError {
         let failed = line.status == .succeeded ? "" : ", which \(line.status.rawValue) after that"
         return ShipitError(

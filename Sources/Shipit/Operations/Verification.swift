@@ -38,7 +38,7 @@ public struct Verification: Hashable, Sendable {
             differences = [gone]
             return
         }
-        guard let check = try ReleaseCheck(live, in: root, path) else {
+        guard let check = try ReleaseCheck(live, in: root, path, policy.layout == .inPlace ? [] : policy.shared) else {
             throw ShipitError(
                 .failure, "the manifest of \(path)/releases/\(live) is gone",
                 hint: "shipit promote \(live.drop { $0 != "-" }.dropFirst()) --to \(policy.name) deploys it again")

@@ -50,6 +50,12 @@ struct RollbackCommand: AsyncParsableCommand {
                 "warning: this crosses \(line.revision.abbreviated()) (run \(line.run)), marked irreversible: \(line.irreversible ?? "")"
             )
         }
+        if let damage = try rollback.damage(installation, app) {
+            let revision = rollback.to.revision.abbreviated()
+            terminal.say(
+                "warning: release \(rollback.to.release ?? 0) is not as its artifact has it: \(damage); if it does not work, shipit promote \(revision) --to \(rollback.environment) deploys \(revision) anew"
+            )
+        }
         if isDry { return say(rollback, terminal) }
         let run = try rollback.perform(
             installation, app, reason: reason.map { visibleLine($0) }, ignoringStopFailures: ignoresStopFailures,

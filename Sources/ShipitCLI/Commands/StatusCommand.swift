@@ -20,7 +20,8 @@ struct StatusCommand: ParsableCommand {
             // A policy that was edited may let go what waits, which no worker may be left to see; looking works without.
             try? installation.ledger.look(under: app.policy)
         }
-        let statuses = try apps.apps.map { try AppStatus(installation, $0) }
+        let deadline = ContinuousClock.now + .milliseconds(200)
+        let statuses = try apps.apps.map { try AppStatus(installation, $0, until: deadline) }
         let pause = try installation.ledger.pause()
         if json.json {
             let paused: JSON =
@@ -62,9 +63,12 @@ private struct AppStatus {
     let silent: [DestinationState]
     /// Nil for a repository of this machine.
     let fetching: FetchRecord?
+    /// Until when what is live may be looked at: the answer comes at once, however much there is.
+    let deadline: ContinuousClock.Instant
 
-    init(_ installation: Installation, _ app: App) throws {
+    init(_ installation: Installation, _ app: App, until deadline: ContinuousClock.Instant) throws {
         self.installation = installation
+        self.deadline = deadline
         self.app = app
         environments = try app.pipeline.environments.map {
             ($0, try installation.ledger.environment(app.name, $0.name))
@@ -72,6 +76,10 @@ private struct AppStatus {
         runs = try installation.ledger.openRuns(app: app.name)
         silent = try installation.ledger.destinations(app: app.name).filter { $0.failingSince != nil }
         fetching = try app.pipeline.remote.flatMap { _ in try installation.ledger.fetchRecord(of: app.name) }
+    }
+
+    private func drift(_ policy: EnvironmentPolicy, _ store: String) -> Drift? {
+        Drift.of(policy, at: store, until: min(deadline, .now + .milliseconds(40)))
     }
 
     private func waiting(_ environment: String) -> (record: RunRecord, job: Job)? {
@@ -125,11 +133,9 @@ private struct AppStatus {
                     "  \(policy.name): \(terminal.painted(live.status)) and left as it is: \(live.reason ?? "")")
             }
             for (path, store) in zip(policy.targets, installation.home.stores(app.name, policy)) {
-                guard let drift = Drift.of(policy, at: store), drift.isThere else { continue }
-                let what = [(drift.edited, "edited by hand"), (drift.missing, "missing")].filter { $0.0 > 0 }
-                    .map { "\($0) \($1)" }.joined(separator: ", ")
+                guard let drift = drift(policy, store), drift.isThere else { continue }
                 terminal.answer(
-                    "  \(policy.name): \(terminal.painted("drift", .yellow)) in \(path): \(what); shipit verify \(policy.name)"
+                    "  \(policy.name): \(terminal.painted("drift", .yellow)) in \(path): \(drift.words); shipit verify \(policy.name)"
                 )
             }
             if let hold = state.hold {
@@ -192,7 +198,7 @@ private struct AppStatus {
                     return [
                         "path": .string(path), "release": JSON(live?.number),
                         "revision": JSON(live.flatMap { whole($0, state) }),
-                        "drift": Drift.of(policy, at: store).map {
+                        "drift": drift(policy, store).map {
                             ["edited": JSON($0.edited), "missing": JSON($0.missing), "extra": JSON($0.extra)]
                         } ?? .null,
                     ]
