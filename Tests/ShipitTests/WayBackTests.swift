@@ -74,6 +74,29 @@ import Testing
         try await world.settled()
     }
 
+    @Test(arguments: [0, 3])
+    func `what a hook script says of its mark tells no secret`(ending: Int) async throws {
+        let world = try await World()
+        try world.must(await world.shipit("env", "set", "staging", "--secret", "DB_URL", input: "db://top-secret@db"))
+        try await world.ship(
+            world.hooks(["AfterInstall": "shipit mark irreversible --reason \"moved $DB_URL away\"; exit \(ending)"]))
+        let shown = await world.shipit("show", "1").stdout
+        #expect(shown.contains("moved *** away"), "\(shown)")
+        unlink("\(world.home)/apps/blog/environments/staging.env")
+        try await world.settled()
+        let found = await world.run(["/usr/bin/grep", "-rlaF", "top-secret", world.path], in: world.path)
+        #expect(found.stdout == "")
+    }
+
+    @Test func `only those whom the policy names mark by hand`() async throws {
+        let world = try await World()
+        try world.must(await world.ship().result)
+        try world.setPolicy(extra: "allow: {mark: [nobody-else]}")
+        let refused = await world.shipit("mark", "irreversible", "staging", "--reason", "mine")
+        #expect(refused.status != 0 && refused.stderr.contains("may not mark"), "\(refused.text)")
+        try await world.settled()
+    }
+
     @Test func `only lines of the known form count, however much a script writes`() throws {
         let ground = try Ground()
         let marks = try Marks(in: Directory(path: ground.state), of: 7)

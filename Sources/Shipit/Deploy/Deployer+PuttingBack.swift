@@ -51,7 +51,7 @@ extension Deployer {
         if plan.kind == .install, began.installBegan ?? false, try target.hasRelease(began.to) {
             try stillReadable(began.to, in: target).view?.takeStubs(.retain)
         }
-        if let irreversible = marks.irreversible {
+        if let irreversible = irreversible(marks) {
             began.irreversible = irreversible
             try target.write(began)
             log.say(

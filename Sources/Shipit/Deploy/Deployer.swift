@@ -44,7 +44,7 @@ struct Deployer: Sendable {
             // Lost to a power cut before the ledger knows: then it is put back and done again.
             for stage in stages {
                 var done = try stage.target.result(of: plan.deployment) ?? result(stage, .began)
-                done.irreversible = stage.hooks.marks?.irreversible ?? done.irreversible
+                done.irreversible = irreversible(stage.hooks.marks) ?? done.irreversible
                 done.checks = checks
                 try stage.target.write(done.with(.succeeded), sync: plan.kind == .reactivate || stage.install != nil)
                 try stage.target.pruneResults()
@@ -95,10 +95,17 @@ struct Deployer: Sendable {
         else { return false }
         try stage.release.view?.takeStubs(.retain)
         commit(stage.install)
-        began.irreversible = stage.hooks.marks?.irreversible ?? began.irreversible
+        began.irreversible = irreversible(stage.hooks.marks) ?? began.irreversible
         try stage.target.write(began.with(.left))
         stage.hooks.marks?.remove()
         return true
+    }
+
+    /// In a script's words, which can tell what it was told: without it.
+    func irreversible(_ marks: Marks?) -> String? {
+        marks?.irreversible.map {
+            log.hidesAll ? log.masked($0) : "its words are left out, since its secrets are not known"
+        }
     }
 
     /// Everything that can go wrong before anybody notices: all targets are ready, checked, journalled and on the disk.

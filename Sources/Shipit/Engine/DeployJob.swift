@@ -158,6 +158,7 @@ struct DeployJob: Sendable {
                     hint: "shipit rollback \(job.name) --app \(run.app) --without-secrets goes back without it")
             }
             guard puttingBack else { throw error }
+            log.knowsNotAll()
             log.say("some secrets are left out: \(error)")
         }
         do {

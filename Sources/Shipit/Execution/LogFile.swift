@@ -19,6 +19,7 @@ public final class LogFile: Sendable {
         var leftOut = 0
         var lastWasReturn = false
         var masker: Masker
+        var hidesAll = true
         var stream: MaskingStream
     }
 
@@ -50,6 +51,12 @@ public final class LogFile: Sendable {
             state.stream = masker.stream()
         }
     }
+
+    /// False when commands could not tell again what an earlier attempt was told.
+    var hidesAll: Bool { state.withLock { $0.hidesAll } }
+
+    /// Something that scripts may have been told is not known here.
+    func knowsNotAll() { state.withLock { $0.hidesAll = false } }
 
     /// A text without what is hidden.
     func masked(_ text: String) -> String { state.withLock { $0.masker.masked(text) } }
