@@ -303,6 +303,21 @@ final class Book: Sendable {
         #expect(try book.status(run) == .queued)
     }
 
+    @Test func `two who are woken by one alarm do not go back twice`() throws {
+        let book = try Book(promotion: "automatic")
+        for number in 1...2 { try book.deploy(try book.ship(number), "production") }
+        let state = try book.ledger.environment("blog", "production")
+        let (good, bad) = (try #require(state.previous), try #require(state.live))
+        func rollBack() throws -> Int64 {
+            try book.ledger.rollBack(to: good, from: bad.id, by: "ann", reason: nil, policy: book.policy)
+        }
+        let first = try rollBack()
+        #expect(throws: ShipitError.self) { try rollBack() }
+        try book.deploy(first, "production")
+        #expect(throws: ShipitError.self) { try rollBack() }
+        #expect(try book.ledger.environment("blog", "production").live?.revision == good.revision)
+    }
+
     @Test func `a rollback marks what was live as bad and holds automatic promotions; a promotion undoes both`() throws
     {
         let book = try Book(promotion: "automatic")

@@ -79,6 +79,22 @@ extension Ledger {
 }
 
 extension Database {
+    /// Refuses a rollback that was decided when something else was live, and one that is on its way already.
+    func checkRollback(to goal: Int64, in environment: String, of app: String, from live: Int64) throws {
+        let now = try Int64.fetchOne(
+            self, cached: "SELECT live FROM environment WHERE app = ? AND name = ?", arguments: [app, environment])
+        guard now == live else {
+            throw ShipitError(
+                .busy, "\(environment) moved on meanwhile", hint: "shipit status shows it; then try again")
+        }
+        let other = try Int64.fetchOne(
+            self, cached: "SELECT run FROM job WHERE \(Job.isOpen) AND back_to = ? LIMIT 1", arguments: [goal])
+        guard let other else { return }
+        throw ShipitError(
+            .busy, "\(environment) is being rolled back to that already, in run \(other)",
+            hint: "shipit log \(other) -f follows it")
+    }
+
     /// Writes down what the targets told; what was marked once stays so.
     func keep(_ notes: DeploymentNotes, of deployment: Deployment) throws {
         if let checks = notes.checksText {

@@ -102,12 +102,17 @@ extension Ledger {
     }
 
     /// A run that makes an earlier release live again; the deployment that runs there is cancelled.
+    ///
+    /// `from`: what was live when it was decided. Another one now, or another rollback on its way, and it is refused: two
+    /// people who are woken by one alarm must not go back twice.
     public func rollBack(
-        to deployment: Deployment, by: String, reason: String?, policy: Policy, ignoringStopFailures: Bool = false,
+        to deployment: Deployment, from live: Int64? = nil, by: String, reason: String?, policy: Policy,
+        ignoringStopFailures: Bool = false,
         skippingRollbackHook: Bool = false, withoutSecrets: Bool = false
     ) throws -> Int64 {
         try write { db in
             let app = deployment.app
+            if let live { try db.checkRollback(to: deployment.id, in: deployment.environment, of: app, from: live) }
             let run = try db.insertRun(.rollback, app: app, deployment.revision, by: by, reason: reason)
             try db.adopt(policy)
             let position = (policy.pipeline.environments.firstIndex { $0.name == deployment.environment } ?? 0) + 1

@@ -54,7 +54,7 @@ public struct Rollback: Hashable, Sendable {
         skippingRollbackHook: Bool = false, withoutSecrets: Bool = false
     ) throws -> Int64 {
         try installation.ledger.rollBack(
-            to: to, by: installation.person, reason: reason, policy: app.policy,
+            to: to, from: from.id, by: installation.person, reason: reason, policy: app.policy,
             ignoringStopFailures: ignoringStopFailures, skippingRollbackHook: skippingRollbackHook,
             withoutSecrets: withoutSecrets)
     }
