@@ -130,6 +130,31 @@ final class HookServer: Sendable {
         #expect(state.failures == 0 && state.reason == nil && state.cursor == ids.last.map(Int64.init))
     }
 
+    @Test func `who said that it took an event does not get it again, whatever it says besides`() async throws {
+        let server = try HookServer { number, _ in
+            let length = number == 0 ? 3 << 20 : 100
+            return "HTTP/1.1 202 Accepted\r\nContent-Length: \(length)\r\nConnection: close\r\n\r\n\(number)"
+        }
+        defer { server.close() }
+        let world = try await telling("webhook: http://127.0.0.1:\(server.port)/[1-3]/{a,b}")
+        try await world.ship()
+        try await world.settled()
+        #expect(server.requests.map(\.topic) == ["live", "waiting"])
+        #expect(server.requests.allSatisfy { $0.head.hasPrefix("POST /[1-3]/{a,b} ") })
+    }
+
+    @Test func `one that takes too long is ended without the others`() async throws {
+        let world = try await telling(
+            "command: [sleep, \"300\"]\n    on: [live]\n    timeout: 1s",
+            "command: [sh, -c, 'echo begun >>\"$SHIPIT_HOME/said\"; sleep 2; echo ended >>\"$SHIPIT_HOME/said\"']\n    on: [live]"
+        )
+        try await world.ship()
+        try await eventually("the slow one is told") { world.read("\(world.home)/said")?.contains("ended") == true }
+        #expect(world.read("\(world.home)/said") == "begun\nended\n")
+        let states = try world.installation().ledger.destinations()
+        #expect(states.map(\.failures).contains(0) && states.contains { $0.failures > 0 })
+    }
+
     @Test func `one that never answers delays neither a deployment nor another destination`() async throws {
         let silent = try HookServer { _, _ in nil }
         let server = try HookServer()

@@ -14,6 +14,7 @@ struct Recovery: Sendable {
         for job in try installation.ledger.abandonedJobs(notOf: worker) {
             logger.warning("run \(job.run): \(job.name) was interrupted")
             do {
+                ProcessSweep.end(marked: SecretSources.mark(installation.home, job.app, job.name))
                 switch job.kind {
                 case .build:
                     ProcessSweep.end(marked: "build-\(installation.home.path)-\(job.id)-\(job.attempt)")

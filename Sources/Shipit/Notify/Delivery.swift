@@ -24,7 +24,8 @@ struct Delivery: Sendable {
         case refused(String)
     }
 
-    /// In the environment of every process that tells somebody something.
+    /// In the environment of every process that tells somebody something, followed by a dot and what is its own: one that
+    /// takes too long is ended without the others.
     static func mark(_ home: Home) -> String { "notify-\(home.path)" }
 
     func send(_ notice: Notice) async throws -> Answer {
@@ -114,13 +115,16 @@ struct Delivery: Sendable {
                 + headers.sorted { $0.key < $1.key }.map {
                     ("header", "\($0.key):\($0.value.isEmpty ? "" : " ")\($0.value)")
                 },
-            flags: ["silent", "show-error"])
+            flags: ["silent", "show-error", "globoff"])
         let (outcome, said) = try await start(
             try Self.program("curl"), ["--disable", "--config", "-"], input: configuration, [:], grace: .seconds(5))
         return answer(outcome, said, Destination.host(url))
     }
 
     private func answer(_ outcome: Outcome, _ said: Said, _ host: String) -> Answer {
+        let code = said.end.split(separator: "\n").last.flatMap { Int($0) }
+        // Whatever became of what it went on to say: who took it must not get it again and again.
+        if let code, (200..<300).contains(code), outcome.stopped == nil { return .taken("\(host) answered \(code)") }
         if outcome.stopped == .timedOut || outcome.exit == .code(28) {
             return .refused("\(host) did not answer within \(destination.timeout.spoken)")
         }
@@ -130,11 +134,8 @@ struct Delivery: Sendable {
             let words = line.firstRange(of: ") ").map { String(line[$0.upperBound...]) } ?? line
             return .refused(shown("could not reach \(host): \(words.lowercasedFirst)"))
         }
-        guard let code = Int(said.end.split(separator: "\n").last ?? "") else {
-            return .refused("curl did not say what \(host) answered")
-        }
-        if (200..<300).contains(code) { return .taken("\(host) answered \(code)") }
-        let first = said.text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+        guard let code else { return .refused("curl did not say what \(host) answered") }
+        let first = shown(said.text.split(whereSeparator: \.isNewline).first.map(String.init) ?? "")
         let more = first.isEmpty || first == "\(code)" ? "" : ": \(first.prefix(100))"
         let redirect = (300..<400).contains(code) ? ", and redirects are not followed" : ""
         return .refused(shown("\(host) answered \(code)\(redirect)\(more)"))
@@ -183,7 +184,9 @@ struct Delivery: Sendable {
         var environment = Command.plainEnvironment
         environment["HOME"] = User.named(by: geteuid())?.home ?? "/"
         environment.merge(variables) { $1 }
-        let command = Command(program, arguments, environment: environment, mark: Self.mark(home))
+        let command = Command(
+            program, arguments, environment: environment,
+            mark: "\(Self.mark(home)).\(UInt64.random(in: 0...UInt64.max))")
         let said = Said()
         let outcome = try await Program.run(
             command, limit: destination.timeout + grace, streams: Program.Streams(input: try Self.file(input))

@@ -17,6 +17,11 @@ struct SecretSources: Sendable {
         (self.installation, self.app, self.environment, self.pipeline) = (installation, app, environment, pipeline)
     }
 
+    /// In the environment of every command that tells a secret for the job, followed by a dot and what is its own.
+    static func mark(_ home: Home, _ app: String, _ environment: String) -> String {
+        "secret-\(home.path)-\(app)-\(environment)"
+    }
+
     private var isBuild: Bool { environment == Pipeline.buildName }
 
     var required: [String] {
@@ -110,7 +115,7 @@ struct SecretSources: Sendable {
         variables["HOME"] = User.named(by: geteuid())?.home ?? "/"
         let command = Command(
             program, Array(source.command.dropFirst()), environment: variables,
-            mark: "secret-\(installation.home.path)-\(app)-\(environment)")
+            mark: "\(Self.mark(installation.home, app, environment)).\(UInt64.random(in: 0...UInt64.max))")
         let (output, errors) = (Told(Self.limit), Told(8 << 10))
         let outcome = try await Program.run(
             command, limit: source.timeout, cancellation: cancellation, errors: { errors.add($0) }
@@ -122,7 +127,8 @@ struct SecretSources: Sendable {
         }
         guard outcome.exit.isSuccess else {
             let line = errors.text.split(whereSeparator: \.isNewline).last.map(String.init) ?? ""
-            let words = visibleLine(Masker(secrets: known + [output.text]).masked(String(line.prefix(200))))
+            // Cut off last: half of a secret is not found any more.
+            let words = visibleLine(String(Masker(secrets: known + [output.text]).masked(line).prefix(200)))
             throw failure(source, "\(source.program) ended with \(outcome.exit)\(words.isEmpty ? "" : ": \(words)")")
         }
         guard output.isWhole else {
