@@ -68,6 +68,16 @@ private func figures(
         #expect(figures(rows, bad: [1: 30], live: 2).failures == 1)
     }
 
+    @Test func `one that turns out bad when somebody goes back to it was a failure too`() {
+        let rows = [
+            row(1, 1, at: 0), row(2, 2, at: 10, previous: 1), row(3, 3, at: 20, previous: 2),
+            row(4, 2, at: 30, previous: 3, rollback: true), row(5, 1, at: 40, previous: 4, rollback: true),
+        ]
+        let all = figures(rows, bad: [3: 30, 2: 40], live: 5)
+        #expect(all.failures == 2 && all.changes == 3 && all.rollbacks == 2)
+        #expect(all.timeToRestore?.count == 1 && all.timeToRestore?.median == 1800)
+    }
+
     @Test(arguments: [
         ([4.0], 4.0, 4.0), ([1, 3], 2, 3), ([9, 1, 5], 5, 9), (Array(stride(from: 1.0, through: 10, by: 1)), 5.5, 9),
         (Array(stride(from: 1.0, through: 20, by: 1)), 10.5, 18),

@@ -54,7 +54,7 @@ public struct Statistics: Hashable, Sendable {
     init(_ rows: [Row], days: Double, bad: [Revision: Timestamp], live: Int64?, leadTimes: [Double]) {
         let previous = Set(rows.lazy.compactMap(\.previous))
         var lastOf: [Revision: Int64] = [:]
-        for row in rows where bad[row.revision] != nil { lastOf[row.revision] = row.id }
+        for row in rows where bad[row.revision] != nil && row.kind == .deploy { lastOf[row.revision] = row.id }
         let wentLive = rows.filter { row in
             // One that did not succeed may have been left live.
             row.status == .succeeded || row.status.isFinal && (previous.contains(row.id) || row.id == live)
@@ -62,7 +62,7 @@ public struct Statistics: Hashable, Sendable {
         var badOnes: Set<Int64> = []
         for (index, row) in wentLive.enumerated() {
             let next = index + 1 < wentLive.count ? wentLive[index + 1] : nil
-            let isMarked = bad[row.revision].map { $0 >= row.endedAt && lastOf[row.revision] == row.id } ?? false
+            let isMarked = bad[row.revision].map { $0 >= row.endedAt && row.id >= lastOf[row.revision] ?? 0 } ?? false
             if row.status != .succeeded || isMarked || next?.kind == .rollback && next?.revision != row.revision {
                 badOnes.insert(row.id)
             }
