@@ -6,6 +6,8 @@ public struct TreeDrift: Hashable, Sendable {
     public private(set) var missing = 0
     /// What is in a folder and was not in the artifact.
     public private(set) var extra = 0
+    /// There was no time for all of it.
+    public let isPartial: Bool
 
     /// Where the size does not tell, so much is read; what is larger is taken for edited, and of more nothing is known.
     private static let mostRead: Int64 = 4 << 20, mostReads = 32
@@ -71,7 +73,7 @@ public struct TreeDrift: Hashable, Sendable {
                 if !look.isOver(), !isExpected(path), try manifest.entry(at: path) == nil { extra += 1 }
             }
         }
-        (edited, missing) = (look.edited, look.missing)
+        (edited, missing, isPartial) = (look.edited, look.missing, look.isLate)
         if look.isLate, edited + missing + extra == 0 { return nil }
     }
 

@@ -7,12 +7,15 @@ public struct Drift: Hashable, Sendable {
     public private(set) var edited: Int
     public private(set) var missing: Int
     public let extra: Int
+    /// There was no time for all of it.
+    var isPartial = false
 
     public var isThere: Bool { edited > 0 || missing > 0 }
 
     /// `2 edited by hand, 1 missing`.
     public var words: String {
-        [(edited, "edited by hand"), (missing, "missing")].filter { $0.0 > 0 }.map { "\($0) \($1)" }
+        (isPartial ? "at least " : "")
+            + [(edited, "edited by hand"), (missing, "missing")].filter { $0.0 > 0 }.map { "\($0) \($1)" }
             .joined(separator: ", ")
     }
 
@@ -53,7 +56,8 @@ public struct Drift: Hashable, Sendable {
             until: deadline, leavingOut: SharedLinks.cover(environment.shared),
             expecting: SharedLinks.expected(environment.shared))
         guard let found else { return nil }
-        var drift = Drift(edited: found.edited, missing: found.missing, extra: found.extra)
+        var drift = Drift(
+            edited: found.edited, missing: found.missing, extra: found.extra, isPartial: found.isPartial)
         for (_, isGone) in try SharedLinks.wrong(environment.shared, in: tree, root, store) {
             if isGone { drift.missing += 1 } else { drift.edited += 1 }
         }
