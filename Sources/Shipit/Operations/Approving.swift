@@ -130,7 +130,7 @@ extension Ledger {
         }
     }
 
-    /// How often approvals of the job have been used up or void.
+    /// How many signed approvals of the job have been used up or are void.
     func approvalRound(of job: Int64) throws -> Int { try read { try $0.approvalRound(of: job) } }
 
     /// The approvals of a job, oldest first, also those that are void or used.
@@ -177,8 +177,11 @@ struct SignedPlan: Sendable {
 extension Database {
     fileprivate func approvalRound(of job: Int64) throws -> Int {
         try Int.fetchOne(
-            self, cached: "SELECT count(*) FROM approval WHERE job = ? AND (void IS NOT NULL OR used_by IS NOT NULL)",
-            arguments: [job]) ?? 0
+            self,
+            cached: """
+                SELECT count(*) FROM approval
+                WHERE job = ? AND signature IS NOT NULL AND (void IS NOT NULL OR used_by IS NOT NULL)
+                """, arguments: [job]) ?? 0
     }
 
     /// Whoever has the file of a signature cannot give it again, and one key is one person, by whatever name.

@@ -23,7 +23,7 @@ public struct PlanReport: Sendable {
     public let removed: [String]
     /// Why going back over it is not safe; nil: as far as is known it is.
     public let hazard: String?
-    /// How often approvals of it were used up or void: a signature counts in one round.
+    /// How many signed approvals of it were used up or are void: a signature counts in one round.
     let round: Int
     /// What an approval is for, one fact a line: the same plan always gives the same text.
     public let statement: String
