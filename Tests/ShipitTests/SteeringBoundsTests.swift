@@ -219,6 +219,20 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func `whoever pushes behind a run that waits for a person need not wait for that person`() async throws {
+        let world = try await World()
+        try world.setPolicy(extra: "supersede_waiting: false")
+        _ = try await world.ship()
+        let pushed = try await world.ship(["index.html": "two\n"])
+        #expect(
+            pushed.result.stderr.contains("run 2 waits: production, for run 1, which is before it; shipit show 1"),
+            "\(pushed.result.stderr)")
+        try world.must(await world.shipit("reject", "1"))
+        try await world.settled()
+        #expect(await world.shipit("show", "2").stdout.contains("for promotion; shipit promote"))
+    }
+
     @Test func `a plan can be looked at whatever stands in its way`() async throws {
         let world = try await World()
         _ = try await world.ship()

@@ -192,6 +192,14 @@ extension Ledger {
         }
     }
 
+    /// Nothing more happens by itself: it ended, or it waits for a person or a time, or behind a run that does.
+    public func isAtRest(_ record: RunRecord) throws -> Bool {
+        guard record.status == .waiting, record.jobs.last?.waits == .turn else {
+            return record.status.isFinal || record.status == .waiting
+        }
+        return try openRuns(app: record.run.app).allSatisfy { $0.run.id >= record.run.id || $0.status == .waiting }
+    }
+
     /// What whoever started the run gave it, by name.
     public func variables(of run: Int64) throws -> [String: String] {
         try read { db in

@@ -238,7 +238,7 @@ struct LogCommand: AsyncParsableCommand {
         while true {
             let now = try installation.ledger.run(record.run.id) ?? record
             for job in now.jobs { show(job, &shown, installation, terminal) }
-            if !follow || Follower.isOver(now) { return }
+            if try !follow || installation.ledger.isAtRest(now) { return }
             await watch.wait(.milliseconds(200))
         }
     }

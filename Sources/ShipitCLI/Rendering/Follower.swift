@@ -30,7 +30,7 @@ struct Follower {
                 number += 1
                 line(number, ContinuousClock.now - began, event)
             }
-            if records.allSatisfy({ Self.isOver($0) }) {
+            if try records.allSatisfy({ try installation.ledger.isAtRest($0) }) {
                 return try records.map { try conclude($0) }.max() ?? 0
             }
             await watch.wait(.seconds(1))
@@ -46,11 +46,6 @@ struct Follower {
         case .jobFailed, .jobErrored, .jobCancelled, .jobSuperseded, .jobWaiting: false
         default: true
         }
-    }
-
-    /// Nothing more happens by itself: it ended, or it waits for a person.
-    static func isOver(_ record: RunRecord) -> Bool {
-        record.status.isFinal || record.status == .waiting && record.jobs.last?.waits != .turn
     }
 
     private func introduce(_ id: Int64) throws {
