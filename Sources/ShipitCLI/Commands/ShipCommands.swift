@@ -164,7 +164,9 @@ struct CancelCommand: AsyncParsableCommand {
             return
         }
         // The outcome that was asked for is "cancelled", so that is success here.
-        _ = try await Follower(installation: installation, terminal: terminal).follow([id])
+        var follower = Follower(installation: installation, terminal: terminal)
+        follower.isCancelling = true
+        _ = try await follower.follow([id])
         let status = try installation.ledger.run(id)?.status ?? .errored
         if status != .cancelled {
             throw Ending(status: 1, message: "run \(id) \(status.rawValue) before it could be cancelled")

@@ -8,6 +8,8 @@ struct Follower {
     let terminal: Terminal
     /// `shipit: ` before the lines of a push, where other programs speak too.
     var prefix = ""
+    /// Whoever follows asked for the end of it, so that is no error.
+    var isCancelling = false
 
     /// Follows until every run has ended or waits; gives the exit status that the worst of them stands for.
     ///
@@ -78,6 +80,9 @@ struct Follower {
         guard let job = record.jobs.last else { return 2 }
         switch record.status {
         case .succeeded: return 0
+        case .cancelled where isCancelling:
+            terminal.say("run \(run.id) was cancelled: \(job.name): \(job.reason ?? "no reason was recorded")")
+            return 0
         case .waiting:
             let waiting = Waiting(job)
             for line in waiting.lines("run \(run.id) waits: \(job.name),") { terminal.say(prefix + line) }
