@@ -226,7 +226,7 @@ import Testing
         _ = try await world.ship()
         let pushed = try await world.ship(["index.html": "two\n"])
         #expect(
-            pushed.result.stderr.contains("run 2 waits: production, for run 1, which is before it; shipit show 1"),
+            pushed.result.stderr.contains("shipit:   for run 1, which is before it; shipit show 1"),
             "\(pushed.result.stderr)")
         try world.must(await world.shipit("reject", "1"))
         try await world.settled()
@@ -238,7 +238,7 @@ import Testing
         _ = try await world.ship()
         try world.must(await world.shipit("hold", "production", "--reason", "sale"))
         let plan = try world.must(await world.shipit("plan")).stdout
-        #expect(plan.contains("run 1 waits: production is held by"), "\(plan)")
+        #expect(plan.contains("  run 1 waits\n    production is held by"), "\(plan)")
         #expect(await world.shipit("promote").status == 75)
         #expect(await world.shipit("plan", "--run", "9").stderr.contains("there is no run 9"))
     }

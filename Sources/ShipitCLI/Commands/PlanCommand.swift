@@ -75,7 +75,9 @@ struct PlanCommand: ParsableCommand {
                 ?? "  artifact: not packed yet")
         terminal.answer("  plan: \(plan.digest.description.prefix(12))")
         if let waiting = promotion.waiting {
-            for line in Waiting(waiting).lines("  run \(waiting.run) waits:", indent: "    ") { terminal.answer(line) }
+            for line in Waiting(waiting).lines("  run \(waiting.run) waits", ": ", indent: "    ") {
+                terminal.answer(line)
+            }
         }
         if let waiting = promotion.waiting, plan.wantsApprovals, waiting.by != nil || waiting.waits != .promotion {
             terminal.say("next: shipit approve \(waiting.run) --plan \(plan.digest.description.prefix(12))")

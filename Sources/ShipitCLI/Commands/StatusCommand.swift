@@ -153,7 +153,7 @@ private struct AppStatus {
                 terminal.answer(what + (job.reason.map { ": \($0)" } ?? ""))
                 continue
             }
-            for line in Waiting(job).lines(what + ":", indent: "    ") { terminal.answer(line) }
+            for line in Waiting(job).lines(what, ": ", indent: "    ") { terminal.answer(line) }
             if job.waits != .turn { terminal.answer("    \(command(record, job))") }
         }
         for state in silent {

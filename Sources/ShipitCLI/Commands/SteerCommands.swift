@@ -48,7 +48,7 @@ struct ApproveCommand: AsyncParsableCommand {
             "plan \(approving.plan.digest.description.prefix(12)) of run \(approving.job.run) was approved by \(person)"
         )
         if let job {
-            for line in Waiting(job).lines("run \(job.run) waits: \(job.name),") { terminal.say(line) }
+            for line in Waiting(job).lines("run \(job.run) waits: \(job.name)", ", ") { terminal.say(line) }
         }
     }
 }

@@ -85,7 +85,7 @@ struct Follower {
             return 0
         case .waiting:
             let waiting = Waiting(job)
-            for line in waiting.lines("run \(run.id) waits: \(job.name),") { terminal.say(prefix + line) }
+            for line in waiting.lines("run \(run.id) waits: \(job.name)", ", ") { terminal.say(prefix + line) }
             if job.waits == .promotion {
                 let flag = installation.appNames().count > 1 ? " --app \(run.app)" : ""
                 terminal.say("\(prefix)next: shipit plan\(flag), then shipit promote\(flag)")

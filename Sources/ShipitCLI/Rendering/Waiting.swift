@@ -9,8 +9,8 @@ struct Waiting {
     init(_ job: Job) { obstacles = (job.reason ?? "").components(separatedBy: "; then ").filter { !$0.isEmpty } }
 
     /// `heading` and what it waits for: in one line when that is one thing.
-    func lines(_ heading: String, indent: String = "  ") -> [String] {
-        guard obstacles.count != 1 else { return ["\(heading) \(obstacles[0])"] }
+    func lines(_ heading: String, _ separator: String, indent: String = "  ") -> [String] {
+        guard obstacles.count != 1 else { return [heading + separator + obstacles[0]] }
         return [heading] + obstacles.map { indent + $0 }
     }
 }
