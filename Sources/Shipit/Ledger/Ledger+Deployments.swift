@@ -248,14 +248,15 @@ extension Database {
             try execute(
                 cached: """
                     INSERT INTO deployment
-                    (job, run, app, environment, kind, revision, artifact, release, previous, status, by, token, created_at)
+                    (job, run, app, environment, kind, revision, artifact, release, previous, status, by, token,
+                    emergency, created_at)
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT live FROM environment WHERE app = ? AND name = ?),
-                    'running', ?, ?, ?)
+                    'running', ?, ?, ?, ?)
                     """,
                 arguments: [
                     job.id, job.run, job.app, job.name, job.backTo == nil ? Deployment.Kind.deploy : .rollback,
                     run?.revision.hex, job.artifact, release, job.app, job.name, job.by ?? run?.by ?? "", token,
-                    Timestamp.now,
+                    job.isEmergency, Timestamp.now,
                 ])
         }
         return try Deployment.fetchOne(self, cached: "SELECT * FROM deployment WHERE job = ?", arguments: [job.id])
