@@ -138,7 +138,11 @@ struct Mirror: Sendable {
         let lines = text.split(whereSeparator: \.isNewline).map {
             $0.trimmingPrefix("fatal: ").trimmingPrefix("error: ")
         }
-        let reason = lines.first { !$0.lowercased().hasPrefix("warning:") && !$0.isEmpty }
+        let telling = lines.drop { $0.lowercased().hasPrefix("warning:") || $0.isEmpty }
+        // `unable to connect to HOST:` has why on the next line.
+        let reason = telling.first.map {
+            $0.hasSuffix(":") ? ([$0] + telling.dropFirst().prefix(1)).joined(separator: " ") : String($0)
+        }
         return ShipitError(
             .failure, visibleLine(reason ?? "git ended with \(exit)").lowercasedFirst, hint: hint(for: text))
     }

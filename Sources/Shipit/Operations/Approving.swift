@@ -59,7 +59,7 @@ public struct Approving: Sendable {
             throw ShipitError(
                 .unavailable, "approvals for \(job.name) must be signed",
                 hint:
-                    "shipit plan --run \(job.run) --statement >plan; ssh-keygen -Y sign -n \(PlanSignature.namespace) -f KEY plan; shipit approve \(job.run) --signature plan.sig --as \(person)"
+                    "shipit plan --run \(job.run) --statement >plan; ssh-keygen -Y sign -n \(PlanSignature.namespace) -f KEY plan; shipit approve \(job.run) --signature plan.sig --as NAME, as \(rules.signers ?? "the file of signers") names you"
             )
         }
         let expiry = Timestamp(milliseconds: Timestamp.now.milliseconds + Int64(rules.expires.inSeconds * 1000))

@@ -55,7 +55,8 @@ public struct PlanSignature: Sendable {
             let said = collected.text.split(separator: "\n").last.map { visibleLine(String($0)) } ?? "\(outcome.exit)"
             throw ShipitError(
                 .unavailable, "the signature is not \(visibleLine(person))'s of this plan: \(said)",
-                hint: "\(signers) lists who may sign; the plan may have changed since: shipit plan --statement")
+                hint:
+                    "\(signers) lists who may sign; the plan may have changed since: shipit plan --run RUN --statement")
         }
     }
 }

@@ -39,6 +39,8 @@ extension Rollback {
         return ShipitError(
             .unavailable,
             "\(line.environment) cannot go back to \(goal.revision.abbreviated()) unasked: \(line.revision.abbreviated()) (run \(line.run), \(line.by), \(line.createdAt.local)\(failed)) is marked irreversible: \(line.irreversible ?? "")",
-            hint: "if the older release can live with that: shipit rollback \(line.environment) --across-irreversible")
+            hint:
+                "if the older release can live with that: shipit rollback \(line.environment) --to \(goal.revision.abbreviated()) --across-irreversible"
+        )
     }
 }

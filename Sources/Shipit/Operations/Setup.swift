@@ -147,9 +147,10 @@ public struct Setup: Sendable {
     private func know(_ app: App, _ repository: Repository, isNew: Bool, _ say: (String) -> Void) throws {
         guard isNew else { return }
         let known = try app.pipeline.references(of: repository)
+        let flag = installation.appNames().count > 1 ? " --app \(app.name)" : ""
         for (name, id) in known.sorted(by: { $0.key < $1.key }) {
             let short = ReferenceName(escaped: name).short
-            say("\(short) at \(id.abbreviated()) is taken as known, not shipped; shipit start \(short) ships it")
+            say("\(short) at \(id.abbreviated()) is taken as known, not shipped; shipit start \(short)\(flag) ships it")
         }
         let branches = try repository.references(under: "refs/heads/").map(\.0.short)
         if known.isEmpty, !branches.isEmpty {
