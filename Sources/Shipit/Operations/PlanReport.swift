@@ -76,16 +76,38 @@ public struct PlanReport: Sendable {
             let job = try installation.ledger.run(live.run)?.jobs.first(where: { $0.id == live.job }),
             job.policy != app.policy.digest, let former = try installation.ledger.policyText(job.policy)
         else { return [] }
-        let lines = { (text: String) in text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) }
-        let (old, new) = (lines(former), lines(app.policy.text))
+        let (old, new) = (meaningfulLines(former), meaningfulLines(app.policy.text))
+        guard old != new else { return ["~ comments and blank lines alone"] }
         // The time of a comparison grows with the product of its sides.
         guard old.count <= 2000, new.count <= 2000 else { return ["+ too long to compare line by line"] }
-        return new.difference(from: old).map { change in
+        var (removed, inserted): (Set<Int>, Set<Int>) = ([], [])
+        for change in new.difference(from: old) {
             switch change {
-            case .remove(_, let line, _): "- \(visibleLine(line))"
-            case .insert(_, let line, _): "+ \(visibleLine(line))"
+            case .remove(let offset, _, _): removed.insert(offset)
+            case .insert(let offset, _, _): inserted.insert(offset)
             }
         }
+        // From top to bottom, as the files read.
+        var (changes, here, there): ([String], Int, Int) = ([], 0, 0)
+        while here < old.count || there < new.count {
+            if removed.contains(here) {
+                changes.append("- \(visibleLine(old[here]))")
+                here += 1
+            } else if inserted.contains(there) {
+                changes.append("+ \(visibleLine(new[there]))")
+                there += 1
+            } else {
+                (here, there) = (here + 1, there + 1)
+            }
+        }
+        return changes
+    }
+
+    /// Without comments and blank lines, of which a policy that `init` made is full.
+    private static func meaningfulLines(_ policy: String) -> [String] {
+        policy.split(separator: "\n").filter { line in
+            line.first { $0 != " " && $0 != "\t" && $0 != "\r" }.map { $0 != "#" } ?? false
+        }.map(String.init)
     }
 
     private static func statement(
