@@ -1,33 +1,63 @@
 import ArgumentParser
 import Foundation
+import GitKit
 import Shipit
 
-/// What every command that looks at this machine's shipit has.
-struct Options: ParsableArguments {
-    @Option(name: .long, help: "The app; may be left out when there is one, or when you stand in its repository.")
-    var app: String?
-
+/// What every command that looks at this machine's shipit needs; alone where it is about all apps.
+struct Machine: ParsableArguments {
     func installation() throws -> Installation {
         let variables = ProcessInfo.processInfo.environment
         return try Installation.open(try Home.standard(variables), person: User.person(variables))
     }
+}
 
-    /// The app that is meant: the named one, the only one, or the one whose repository is the working directory.
+/// What a command has that is about one app.
+struct Options: ParsableArguments {
+    @Option(
+        name: .long, help: "The app; may be left out when there is one, or when you stand in its repository or a clone."
+    )
+    var app: String?
+
+    func installation() throws -> Installation { try Machine().installation() }
+
+    /// The app that is meant: the named one, the only one, or the one in whose repository or clone the caller stands.
     func chosenApp(_ installation: Installation) throws -> App {
         if let app { return try installation.app(app) }
         let names = installation.appNames()
         if names.count == 1 { return try installation.app(names[0]) }
-        let here = FileManager.default.currentDirectoryPath
-        let matching = installation.apps().apps.filter {
-            here == $0.repositoryPath || here.hasPrefix($0.repositoryPath + "/")
-        }
-        if matching.count == 1 { return matching[0] }
         if names.isEmpty {
             throw ShipitError(.unavailable, "there are no apps yet", hint: "shipit init REPOSITORY makes the first")
         }
+        let here = FileManager.default.currentDirectoryPath
+        let origin = Self.origin(of: here)
+        let matching = installation.apps().apps.filter {
+            let repository = Self.resolved($0.repositoryPath)
+            return here == repository || here.hasPrefix(repository + "/") || origin == repository
+                || origin == $0.pipeline.repository
+        }
+        if matching.count == 1 { return matching[0] }
+        let meant = matching.isEmpty ? names : matching.map(\.name)
         throw ShipitError(
-            .usage, "there are several apps, and none was named",
-            hint: "--app \(names.joined(separator: ", or --app "))")
+            .usage,
+            "there are several apps\(matching.isEmpty ? "" : " of this repository"), and none was named",
+            hint: "--app \(meant.joined(separator: ", or --app "))")
+    }
+
+    /// Where the clone around a folder came from: a path of this machine, or a URL.
+    private static func origin(of folder: String) -> String? {
+        var folder = folder
+        while !FileManager.default.fileExists(atPath: folder + "/.git") {
+            guard folder != "/" else { return nil }
+            folder = (folder as NSString).deletingLastPathComponent
+        }
+        // A clone that cannot be read, such as somebody else's, says nothing about what is meant.
+        guard let origin = try? Repository(at: folder).config("remote.origin.url") else { return nil }
+        if origin.hasPrefix("file:///") { return resolved(String(origin.dropFirst("file://".count))) }
+        return origin.hasPrefix("/") ? resolved(origin) : origin
+    }
+
+    private static func resolved(_ path: String) -> String {
+        URL(fileURLWithPath: path).resolvingSymlinksInPath().path
     }
 
     /// The app of a run, whose number says enough.
@@ -39,6 +69,11 @@ struct Options: ParsableArguments {
                 .usage, "run \(run) is one of \(record.run.app)", hint: "--app \(record.run.app), or none")
         }
         return try installation.app(record.run.app)
+    }
+
+    /// ` --app NAME` for commands that people are told to type, where it is needed.
+    static func flag(_ app: String, _ installation: Installation) -> String {
+        installation.appNames().count > 1 ? " --app \(app)" : ""
     }
 
     /// The named app, or nil for all of them.

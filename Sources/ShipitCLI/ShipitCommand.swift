@@ -15,8 +15,8 @@ public struct ShipitCommand: AsyncParsableCommand {
               shipit promote                    bring staging's revision to production
               shipit rollback                   back to what worked before
 
-            Exit status: 0 done, or waiting for a person · 1 the run failed or was cancelled, or a check found
-            something · 2 shipit could not do it · 64 usage · 65 bad configuration · 69 nothing to do it with ·
+            Exit status: 0 done, or waiting for a person · 1 the run failed or was cancelled, or a check found \
+            something · 2 shipit could not do it · 64 usage · 65 bad configuration · 69 nothing to do it with · \
             75 busy, held or superseded · 130 interrupted.
             """,
         version: Versions.shipit,

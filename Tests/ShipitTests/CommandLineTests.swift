@@ -24,6 +24,27 @@ import Testing
         #expect(await world.shipit("--version").stdout == "\(Versions.shipit)\n")
     }
 
+    @Test func `help fills the lines of a narrow terminal`() async throws {
+        let world = try await World(app: false)
+        for words in Self.commands {
+            let help = await world.run(["\(World.programs)/shipit"] + words + ["--help"], in: world.path)
+            let lines = help.stdout.components(separatedBy: "\n")
+            let prose = lines.prefix { !$0.hasPrefix("EXAMPLE") }
+            for (line, next) in zip(prose, prose.dropFirst()) where !line.isEmpty && !next.isEmpty {
+                let word = next.prefix { $0 != " " }
+                #expect(line.count + 1 + word.count >= 80, "\(words): \(line)")
+            }
+        }
+    }
+
+    @Test func `a command that nobody knows is named, and so is the one that was meant`() async throws {
+        let world = try await World(app: false)
+        let near = await world.shipit("promte")
+        #expect(near.stderr == "error: there is no command promte\n  hint: did you mean shipit promote?\n")
+        #expect(await world.shipit("nonsense").stderr.contains("hint: shipit --help lists them"))
+        #expect(await world.shipit("pause", "--reason", "x", "--app", "blog").status == 64, "it is about all apps")
+    }
+
     @Test(arguments: [
         ["nonsense"], ["status", "--nonsense"], ["promote", "a", "b"], ["runs", "--limit", "0"],
         ["runs", "--limit", "many"], ["hold"],

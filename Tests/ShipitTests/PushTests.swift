@@ -197,10 +197,20 @@ private let unenclosed = "build: {sandbox: off}"
         #expect(unnamed.status == 64)
         #expect(
             unnamed.stderr == "error: there are several apps, and none was named\n  hint: --app blog, or --app shop\n")
-        #expect(await world.shipit("promote", in: world.repository).status == 64)
+        #expect(push.stderr.contains("  blog: staging is live at"), "\(push.stderr)")
+        #expect(push.stderr.contains("  shop: staging is live at"), "\(push.stderr)")
+        // A clone says as much as the repository.
+        try world.must(await world.shipit("init", "\(world.path)/other.git", "--targets", "\(world.path)/other"))
+        let clone = await world.shipit("promote", in: world.clone)
+        #expect(clone.stderr.hasSuffix("hint: --app blog, or --app shop\n"), "\(clone.stderr)")
+        let here = await world.shipit("promote", in: world.repository)
+        #expect(
+            here.status == 64 && here.stderr.hasPrefix("error: there are several apps of this repository, and none"))
         #expect(await world.shipit("promote", "--app", "shop").status == 0)
         let removed = await world.shipit("remove", "shop")
         #expect(removed.status == 0, "\(removed.stderr)")
+        #expect(await world.shipit("revisions").status == 64)
+        #expect(try world.must(await world.shipit("revisions", in: world.clone)).stdout.contains("staging"))
         #expect(await world.push("main:refs/heads/x").status == 0)
         #expect(try await world.ship(["index.html": "two\n"]).result.stderr.contains("staging is live"))
         try await world.settled()

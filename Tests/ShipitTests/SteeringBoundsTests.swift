@@ -209,6 +209,10 @@ import Testing
                 ["\(World.programs)/shipit"] + words + ["--emergency", "--reason", "down"], in: world.path))
         #expect(world.read("\(world.staging)/current/index.html") == "one\n")
         #expect(try await world.runs().count == 1)
+        for list in ["runs", "revisions", "status", "stats"] {
+            #expect(await world.shipit(list).stdout.contains("EMERGENCY"), "in every list: \(list)")
+        }
+        #expect(try await world.revisions("staging").first?["emergency"] as? Bool == true)
         for command in [["pause", "--reason", "x"], ["resume"], ["mark", "irreversible", "staging", "--reason", "x"]] {
             let refused = await world.run(["\(World.programs)/shipit"] + command, in: world.path)
             #expect(refused.status == 69 && refused.stderr.contains("\(person) may not"), "\(refused.stderr)")
@@ -241,6 +245,35 @@ import Testing
         #expect(plan.contains("  run 1 waits\n    production is held by"), "\(plan)")
         #expect(await world.shipit("promote").status == 75)
         #expect(await world.shipit("plan", "--run", "9").stderr.contains("there is no run 9"))
+    }
+
+    @Test func `a plan shows how the policy changed from top to bottom, without comments`() async throws {
+        let world = try await World()
+        _ = try await world.ship()
+        try world.must(await world.shipit("promote"))
+        _ = try await world.ship(["index.html": "two\n"])
+        try world.setPolicy(extra: "# why\n\n  # not\nmode: queued\npush: detach")
+        let changed = try world.must(await world.shipit("plan"))
+        #expect(
+            changed.stdout.contains("  the policy has changed since (2):\n    + mode: queued\n    + push: detach\n"),
+            "\(changed.stdout)")
+        #expect(changed.stderr.hasPrefix("next: shipit promote ") && !changed.stdout.contains("run 2 waits"))
+        try world.setPolicy(extra: "# why")
+        #expect(try world.must(await world.shipit("plan")).stdout.contains("    ~ comments and blank lines alone\n"))
+    }
+
+    @Test func `status names the whole command for what waits, and the newest run when it failed`() async throws {
+        let world = try await World()
+        let good = try await world.ship().revision.prefix(7)
+        let waits = await world.shipit("status").stdout
+        #expect(
+            waits.hasSuffix(
+                "run 1 \(good): production waiting: for promotion; shipit promote \(good) --to production\n"))
+        _ = try await world.ship(["buildspec.yml": "version: 0.2\nphases:\n  build:\n    commands: [\"false\"]\n"])
+        let failed = await world.shipit("status").stdout
+        #expect(failed.contains(": build failed; shipit log 2, shipit retry 2\n"), "\(failed)")
+        let early = await world.shipit("retry", "1")
+        #expect(early.status == 69 && early.stderr.hasPrefix("error: run 1 is not over, so there is nothing to retry"))
     }
 
     @Test func `one key approves once, by whatever name, and its signature does not count again after a no`()

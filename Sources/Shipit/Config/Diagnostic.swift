@@ -42,7 +42,7 @@ public struct Diagnostics: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 /// The nearest of the words that were meant, if one is near.
-func suggestion(for word: String, among words: [String]) -> String? {
+public func suggestion(for word: String, among words: [String]) -> String? {
     let near = words.map { (word: $0, distance: editDistance(word.lowercased(), $0.lowercased())) }
     guard let best = near.min(by: { $0.distance < $1.distance }) else { return nil }
     return best.distance <= max(1, min(3, word.count / 3)) ? best.word : nil

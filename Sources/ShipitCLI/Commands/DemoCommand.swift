@@ -7,7 +7,7 @@ struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo", abstract: "See the whole thing work in a scratch folder.",
         discussion: """
-            A small web application is pushed, built, deployed to staging, promoted, broken, mended and rolled back, with
+            A small web application is pushed, built, deployed to staging, promoted, broken, mended and rolled back, with \
             the commands that a person would type. It takes some seconds, needs no set-up, and leaves nothing behind.
 
             EXAMPLE

@@ -6,8 +6,8 @@ struct DeployLocalCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "deploy-local", abstract: "Install one bundle on this machine as its appspec.yml says.",
         discussion: """
-            Takes the flags of AWS's codedeploy-local, keeps its folders and writes its logs; needs no app, no repository
-            and no account. What is wrong is said before anything is touched, and an installation that fails leaves the old
+            Takes the flags of AWS's codedeploy-local, keeps its folders and writes its logs; needs no app, no repository \
+            and no account. What is wrong is said before anything is touched, and an installation that fails leaves the old \
             files. Ends with 0, with 1 for whatever went wrong, with 64 for flags that nobody knows.
 
             EXAMPLE

@@ -6,7 +6,7 @@ struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor", abstract: "Is this machine set up right?",
         discussion: """
-            Programs and libraries, hooks and settings, permissions, the walls around builds, room on the disks, the clock
+            Programs and libraries, hooks and settings, permissions, the walls around builds, room on the disks, the clock \
             and the worker. Ends with 1 if there is a problem; warnings alone end with 0.
 
             EXAMPLE
@@ -14,14 +14,14 @@ struct DoctorCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var json: JSONOption
-    @OptionGroup var options: Options
+    @OptionGroup var machine: Machine
 
     func run() async throws {
         let terminal = Terminal()
         let home = try Home.standard(ProcessInfo.processInfo.environment)
         var installation: Installation?
         do {
-            installation = try options.installation()
+            installation = try machine.installation()
         } catch let error as ShipitError where error.code == .unavailable {
             // A machine without an app can be looked at too.
         }

@@ -7,8 +7,8 @@ struct EnvCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "env", abstract: "An environment's variables and secrets.",
         discussion: """
-            Hook scripts of the environment see them. Those of `all` are seen by hook scripts of every environment that does
-            not set them itself, those of `build` by builds alone, and those of `notify` sign and address notifications.
+            Hook scripts of the environment see them. Those of `all` are seen by hook scripts of every environment that does \
+            not set them itself, those of `build` by builds alone, and those of `notify` sign and address notifications. \
             They take effect with the next deployment.
 
             EXAMPLE

@@ -6,7 +6,7 @@ struct FetchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fetch", abstract: "Fetch the app's repository elsewhere now, and ship what moved there.",
         discussion: """
-            For an app whose repository is a URL. While `shipit serve` runs this happens by itself, as often as the policy
+            For an app whose repository is a URL. While `shipit serve` runs this happens by itself, as often as the policy \
             says (fetch: 1m); a fetch that failed is tried again after 1, 2, 4 … up to 30 minutes.
 
             EXAMPLE

@@ -5,7 +5,7 @@ struct FsckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fsck", abstract: "Check every promise against repository, ledger, artifacts, targets and spool.",
         discussion: """
-            Ends with 1 when it found something. --repair mends what can be mended without touching what is live, says each
+            Ends with 1 when it found something. --repair mends what can be mended without touching what is live, says each \
             thing, and ends with 1 if something is left. It may be run while a worker works.
 
             EXAMPLE

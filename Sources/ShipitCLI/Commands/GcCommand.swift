@@ -5,8 +5,8 @@ struct GcCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gc", abstract: "Free the space of what nothing needs any more.",
         discussion: """
-            Releases beyond `keep`; artifacts that no release and no run needs, logs and runs beyond the policy's
-            `retention`; leftovers of builds, caches beyond their bounds, and references that kept pushed commits. What is
+            Releases beyond `keep`; artifacts that no release and no run needs, logs and runs beyond the policy's \
+            `retention`; leftovers of builds, caches beyond their bounds, and references that kept pushed commits. What is \
             live and what was live before always stays.
 
             EXAMPLE

@@ -10,7 +10,7 @@ struct RunsCommand: ParsableCommand {
         discussion: "EXAMPLE\n  shipit runs\n  shipit runs --pushes")
 
     @Flag(name: .long, help: "Pushes, with the reason for everything that did not ship.") var pushes = false
-    @Option(name: .shortAndLong, help: "How many.") var limit = 20
+    @Option(name: .shortAndLong, help: ArgumentHelp("How many.", valueName: "number")) var limit = 20
     @OptionGroup var json: JSONOption
     @OptionGroup var options: Options
 
@@ -34,7 +34,7 @@ struct RunsCommand: ParsableCommand {
                 job + terminal.painted(record.status) + emergency, record.run.createdAt.local, record.run.by,
                 record.reason ?? record.run.reason ?? "")
         }
-        table.isEmpty ? terminal.say("there are no runs yet; git push makes the first") : terminal.answer(table.text)
+        table.isEmpty ? terminal.say("there are no runs yet; git push makes the first") : terminal.answer(table)
     }
 
     private func show(_ pushes: [PushRecord], _ terminal: Terminal) throws {
@@ -65,7 +65,7 @@ struct RunsCommand: ParsableCommand {
                     String(update.new.prefix(7)), update.run.map { "\($0)" } ?? "-", update.reason ?? "")
             }
         }
-        table.isEmpty ? terminal.say("there are no pushes yet") : terminal.answer(table.text)
+        table.isEmpty ? terminal.say("there are no pushes yet") : terminal.answer(table)
     }
 }
 
@@ -75,7 +75,7 @@ struct RevisionsCommand: ParsableCommand {
         discussion: "EXAMPLE\n  shipit revisions production\n  shipit revisions --json")
 
     @Argument(help: "The environment (default: all).") var environment: String?
-    @Option(name: .shortAndLong, help: "How many.") var limit = 50
+    @Option(name: .shortAndLong, help: ArgumentHelp("How many.", valueName: "number")) var limit = 50
     @OptionGroup var json: JSONOption
     @OptionGroup var options: Options
 
@@ -96,7 +96,7 @@ struct RevisionsCommand: ParsableCommand {
         if json.json { return terminal.answer(.array(rows.map(\.json))) }
         var table = Table("AT", "ENVIRONMENT", "RELEASE", "REVISION", "OUTCOME", "BY", "RUN", "SUBJECT")
         for row in rows { row.add(to: &table, terminal) }
-        table.isEmpty ? terminal.say("nothing was deployed yet; git push deploys") : terminal.answer(table.text)
+        table.isEmpty ? terminal.say("nothing was deployed yet; git push deploys") : terminal.answer(table)
     }
 
     /// What is live, what was before, and what is marked bad.
@@ -198,7 +198,7 @@ struct ArtifactsCommand: ParsableCommand {
                 artifact.file)
         }
         table.isEmpty
-            ? terminal.say("there are no artifacts yet; git push makes the first") : terminal.answer(table.text)
+            ? terminal.say("there are no artifacts yet; git push makes the first") : terminal.answer(table)
     }
 }
 

@@ -12,8 +12,8 @@ struct ImportAWSCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "aws", abstract: "Make a pipeline.yml of what AWS prints of a pipeline.",
         discussion: """
-            Reads what `aws codepipeline get-pipeline`, `aws codebuild batch-get-projects` and `aws deploy
-            get-deployment-group` print, in any order. Writes the policy to its output, and says line by line what was
+            Reads what `aws codepipeline get-pipeline`, `aws codebuild batch-get-projects` and `aws deploy \
+            get-deployment-group` print, in any order. Writes the policy to its output, and says line by line what was \
             kept, what is to be done by hand, and what has no counterpart here.
 
             EXAMPLE

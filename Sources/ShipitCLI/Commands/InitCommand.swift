@@ -6,11 +6,11 @@ struct InitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init", abstract: "Make an app of a repository.",
         discussion: """
-            Makes the bare repository if there is none, writes its policy (pipeline.yml), installs the hook (an existing
-            one goes on running after it) and the git settings that make a push durable; each is said. Present branches
+            Makes the bare repository if there is none, writes its policy (pipeline.yml), installs the hook (an existing \
+            one goes on running after it) and the git settings that make a push durable; each is said. Present branches \
             are taken as known, not shipped. `shipit remove` undoes exactly this.
 
-            A repository elsewhere is named by its URL (https://, http://, ssh://, git://, file:// or git@host:path): it is
+            A repository elsewhere is named by its URL (https://, http://, ssh://, git://, file:// or git@host:path): it is \
             fetched into a mirror while `shipit serve` runs, and nothing is installed or changed there.
 
             EXAMPLE
@@ -22,8 +22,10 @@ struct InitCommand: AsyncParsableCommand {
     @Option(name: .long, help: "The app's name (default: the repository's).") var app: String?
     @Option(name: .long, help: "Whose policy to begin with: \(Templates.names.joined(separator: ", ")).")
     var template = "static"
-    @Option(name: .long, help: "The folder of the targets (default: /srv/APP for root, else ~/APP).") var targets:
-        String?
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The folder of the targets (default: /srv/APP for root, else ~/APP).", valueName: "folder"))
+    var targets: String?
 
     func run() async throws {
         let terminal = Terminal()
@@ -61,7 +63,7 @@ struct TemplateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "template", abstract: "Write the repository's side of a template.",
         discussion: """
-            buildspec.yml, appspec.yml, hook scripts and a small application, commented so that they are the reference.
+            buildspec.yml, appspec.yml, hook scripts and a small application, commented so that they are the reference. \
             Nothing is overwritten.
 
             EXAMPLE
@@ -82,11 +84,11 @@ struct AppsCommand: ParsableCommand {
         commandName: "apps", abstract: "List the apps.", discussion: "EXAMPLE\n  shipit apps --json")
 
     @OptionGroup var json: JSONOption
-    @OptionGroup var options: Options
+    @OptionGroup var machine: Machine
 
     func run() throws {
         let terminal = Terminal()
-        let installation = try options.installation()
+        let installation = try machine.installation()
         let (apps, problems) = installation.apps()
         if json.json {
             terminal.answer(
@@ -107,7 +109,7 @@ struct AppsCommand: ParsableCommand {
             if table.isEmpty, problems.isEmpty {
                 terminal.say("there are no apps yet; shipit init REPOSITORY makes the first")
             } else if !table.isEmpty {
-                terminal.answer(table.text)
+                terminal.answer(table)
             }
         }
         var status: Int32 = 0
@@ -122,11 +124,11 @@ struct RemoveCommand: AsyncParsableCommand {
         discussion: "EXAMPLE\n  shipit remove blog")
 
     @Argument(help: "The app.") var app: String
-    @OptionGroup var options: Options
+    @OptionGroup var machine: Machine
 
     func run() async throws {
         let terminal = Terminal()
-        let installation = try options.installation()
+        let installation = try machine.installation()
         let setup = Setup(installation, program: OwnProgram.path)
         try await setup.remove(try installation.app(app)) { terminal.say($0) }
     }

@@ -7,8 +7,8 @@ struct MarkCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mark", abstract: "Say that nobody can go back over a deployment, or that one can.",
         discussion: """
-            In a hook script without an environment: the deployment that runs, such as one whose migration drops a
-            column. From then on a rollback across it wants --across-irreversible. By hand: what is live in an
+            In a hook script without an environment: the deployment that runs, such as one whose migration drops a \
+            column. From then on a rollback across it wants --across-irreversible. By hand: what is live in an \
             environment; `reversible` takes that back.
 
             EXAMPLE
@@ -22,7 +22,7 @@ struct MarkCommand: ParsableCommand {
 
     @Argument(help: "irreversible or reversible.") var line: Line
     @Argument(help: "The environment; in a hook script: none.") var environment: String?
-    @Option(name: .long, help: "Why; whoever is refused reads it.") var reason: String?
+    @Option(name: .long, help: ArgumentHelp("Why; whoever is refused reads it.", valueName: "text")) var reason: String?
     @OptionGroup var options: Options
 
     func run() throws {

@@ -5,7 +5,7 @@ struct NotifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "notify", abstract: "Who is told what happens, and whether they answer.",
         discussion: """
-            Destinations stand in pipeline.yml: commands, webhooks and mail. Each is told in the order of events, at least
+            Destinations stand in pipeline.yml: commands, webhooks and mail. Each is told in the order of events, at least \
             once; one that does not answer is tried again for three days and holds nobody up.
 
             EXAMPLE
@@ -42,7 +42,7 @@ struct NotifyList: ParsableCommand {
         if app.pipeline.notify.isEmpty {
             terminal.say("\(app.name) tells nobody; notify: in \(installation.home.policy(app.name)) names who is told")
         } else {
-            terminal.answer(table.text)
+            terminal.answer(table)
         }
     }
 }

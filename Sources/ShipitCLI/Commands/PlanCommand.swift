@@ -16,7 +16,7 @@ struct PlanCommand: ParsableCommand {
             """)
 
     @Argument(help: "A commit id (4 digits or more), a branch or a tag.") var revision: String?
-    @Option(name: .long, help: "The environment.") var to: String?
+    @Option(name: .long, help: ArgumentHelp("The environment.", valueName: "environment")) var to: String?
     @Option(name: .customLong("run"), help: "The run that waits.") var number: Int64?
     @Flag(name: .long, help: "Print the text that an approval signs, and nothing else.") var statement = false
     @OptionGroup var json: JSONOption
@@ -28,7 +28,7 @@ struct PlanCommand: ParsableCommand {
         let app = try options.app(of: number, installation)
         let plan = try PlanReport(installation, app, try promotion(installation, app))
         if statement { return terminal.answer(String(plan.statement.dropLast())) }
-        json.json ? terminal.answer(Self.json(plan)) : Self.show(plan, terminal)
+        json.json ? terminal.answer(Self.json(plan)) : Self.show(plan, Options.flag(app.name, installation), terminal)
     }
 
     private func promotion(_ installation: Installation, _ app: App) throws -> Promotion {
@@ -45,7 +45,7 @@ struct PlanCommand: ParsableCommand {
         return try Promotion.of(job, installation)
     }
 
-    private static func show(_ plan: PlanReport, _ terminal: Terminal) {
+    private static func show(_ plan: PlanReport, _ flag: String, _ terminal: Terminal) {
         let promotion = plan.promotion
         let from = promotion.live.map { $0.revision.abbreviated() } ?? "nothing"
         terminal.answer(
@@ -74,7 +74,7 @@ struct PlanCommand: ParsableCommand {
             artifact.digest.map { "  artifact: \(size(artifact.size)), sha256 \($0.description.prefix(12))" }
                 ?? "  artifact: not packed yet")
         terminal.answer("  plan: \(plan.digest.description.prefix(12))")
-        if let waiting = promotion.waiting {
+        if let waiting = promotion.waiting, waiting.waits != .promotion || Waiting(waiting).obstacles.count > 1 {
             for line in Waiting(waiting).lines("  run \(waiting.run) waits", ": ", indent: "    ") {
                 terminal.answer(line)
             }
@@ -82,7 +82,8 @@ struct PlanCommand: ParsableCommand {
         if let waiting = promotion.waiting, plan.wantsApprovals, waiting.by != nil || waiting.waits != .promotion {
             terminal.say("next: shipit approve \(waiting.run) --plan \(plan.digest.description.prefix(12))")
         } else if promotion.waiting?.by == nil {
-            terminal.say("next: shipit promote \(promotion.revision.abbreviated()) --to \(promotion.environment)")
+            terminal.say(
+                "next: shipit promote \(promotion.revision.abbreviated()) --to \(promotion.environment)\(flag)")
         }
     }
 

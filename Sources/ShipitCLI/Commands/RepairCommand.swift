@@ -5,8 +5,8 @@ struct RepairCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "repair", abstract: "Put what is live right where it was edited by hand.",
         discussion: """
-            Restores exactly those files that `shipit verify` names, from the artifact. No hook script runs, and files that
-            were added stay unless --extra takes them away. What is shared is left alone; a link to it that is gone is made
+            Restores exactly those files that `shipit verify` names, from the artifact. No hook script runs, and files that \
+            were added stay unless --extra takes them away. What is shared is left alone; a link to it that is gone is made \
             again, and where something else has taken its place, that stays (and this ends with 1).
 
             EXAMPLE
@@ -40,7 +40,8 @@ struct RepairCommand: ParsableCommand {
             }
             if !done.left.isEmpty {
                 terminal.say(
-                    "\(policy.name): \(done.left.count) files stay that were not in the artifact; --extra removes them")
+                    "\(policy.name): \(done.left.count == 1 ? "1 file stays that was" : "\(done.left.count) files stay that were") not in the artifact; --extra removes them"
+                )
             }
         }
         if !isWhole { throw Ending(status: 1) }

@@ -6,7 +6,7 @@ struct RollbackCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rollback", abstract: "Back to the last release that was verified live.",
         discussion: """
-            Nothing is built or fetched: the earlier release is still there (in place its files are installed again). The
+            Nothing is built or fetched: the earlier release is still there (in place its files are installed again). The \
             one that was live is marked bad, and automatic promotions wait until a person promotes or lifts the hold.
 
             While a deployment runs there, that is what is wrong: it is stopped and marked bad, and what is live stays.
@@ -18,8 +18,9 @@ struct RollbackCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: "The environment (default: the last one).") var environment: String?
-    @Option(name: .long, help: "The revision to go back to.") var to: String?
-    @Option(name: .long, help: "Why; kept in the history, with the bad revision too.") var reason: String?
+    @Option(name: .long, help: ArgumentHelp("The revision to go back to.", valueName: "revision")) var to: String?
+    @Option(name: .long, help: ArgumentHelp("Why; kept in the history, with the bad revision too.", valueName: "text"))
+    var reason: String?
     @Flag(name: .customLong("across-irreversible"), help: "Also over a deployment that is marked irreversible.")
     var crossing = false
     @Flag(name: .customLong("skip-rollback-hook"), help: "Leave out the Rollback hook of what is live.")

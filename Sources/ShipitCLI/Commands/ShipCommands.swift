@@ -24,9 +24,9 @@ struct StartCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "start", abstract: "Run the pipeline without a new commit.",
         discussion: """
-            Uses the artifact that there is; --rebuild makes a new one. Without a revision: what the first branch of the
-            triggers holds now. With --to it goes on to that environment, and you count as who promotes it on the way;
-            an environment with `promotion: none` is where it begins and ends. Builds and hook scripts see the variables
+            Uses the artifact that there is; --rebuild makes a new one. Without a revision: what the first branch of the \
+            triggers holds now. With --to it goes on to that environment, and you count as who promotes it on the way; \
+            an environment with `promotion: none` is where it begins and ends. Builds and hook scripts see the variables \
             of --var, which are no secrets.
 
             EXAMPLE
@@ -39,10 +39,11 @@ struct StartCommand: AsyncParsableCommand {
     @Argument(help: "A commit id (4 digits or more), a branch or a tag.") var revision: String?
     @Flag(name: .long, help: "Build again, and deploy what comes of it.") var rebuild = false
     @Flag(name: .long, help: "Go before everything of its kind that is queued.") var next = false
-    @Option(name: .long, help: "The environment to which it goes.") var to: String?
+    @Option(name: .long, help: ArgumentHelp("The environment to which it goes.", valueName: "environment")) var to:
+        String?
     @Option(name: .customLong("var"), help: ArgumentHelp("A variable of the run.", valueName: "NAME=VALUE"))
     var variables: [String] = []
-    @Option(name: .long, help: "Why; kept in the history.") var reason: String?
+    @Option(name: .long, help: ArgumentHelp("Why; kept in the history.", valueName: "text")) var reason: String?
     @OptionGroup var following: FollowOption
     @OptionGroup var options: Options
 
@@ -65,9 +66,9 @@ struct PromoteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "promote", abstract: "Bring what was verified to the next environment.",
         discussion: """
-            Without a revision: what is live and verified in the environment before. The same bytes go out, and their
-            digest is checked. `shipit plan` shows beforehand what changes. Where the policy asks for approvals, a soak or
-            a window, it waits for them. --emergency skips them, and the environment before; only for people whom the
+            Without a revision: what is live and verified in the environment before. The same bytes go out, and their \
+            digest is checked. `shipit plan` shows beforehand what changes. Where the policy asks for approvals, a soak or \
+            a window, it waits for them. --emergency skips them, and the environment before; only for people whom the \
             policy names.
 
             EXAMPLE
@@ -77,8 +78,8 @@ struct PromoteCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: "A commit id (4 digits or more), a branch or a tag.") var revision: String?
-    @Option(name: .long, help: "The environment.") var to: String?
-    @Option(name: .long, help: "Why; kept in the history.") var reason: String?
+    @Option(name: .long, help: ArgumentHelp("The environment.", valueName: "environment")) var to: String?
+    @Option(name: .long, help: ArgumentHelp("Why; kept in the history.", valueName: "text")) var reason: String?
     @Flag(name: .long, help: "Skip the environment before, and checks that it would wait for; wants a reason.")
     var emergency = false
     @Flag(name: .customLong("ignore-application-stop-failures"), help: .stopFailures) var ignoresStopFailures = false
@@ -111,7 +112,7 @@ struct RejectCommand: ParsableCommand {
         discussion: "EXAMPLE\n  shipit reject 42 --reason \"the prices are wrong\"")
 
     @Argument(help: ArgumentHelp("The run (default: the one that waits).", valueName: "run")) var number: Int64?
-    @Option(name: .long, help: "Why; kept in the history.") var reason: String?
+    @Option(name: .long, help: ArgumentHelp("Why; kept in the history.", valueName: "text")) var reason: String?
     @OptionGroup var options: Options
 
     func run() throws {
@@ -218,6 +219,12 @@ struct RetryCommand: AsyncParsableCommand {
             throw number.map(noSuchRun) ?? ShipitError(.unavailable, "there are no runs yet", hint: "git push")
         }
         guard let job = record.jobs.last, [.failed, .errored, .cancelled].contains(job.status) else {
+            if !record.status.isFinal {
+                throw ShipitError(
+                    .unavailable,
+                    "run \(record.run.id) is not over, so there is nothing to retry: it is \(record.status.rawValue)",
+                    hint: "shipit show \(record.run.id)")
+            }
             throw ShipitError(
                 .unavailable, "run \(record.run.id) \(record.status.rawValue): there is nothing to retry",
                 hint: "shipit start \(record.run.revision.abbreviated()) runs the pipeline again")
@@ -245,8 +252,11 @@ struct HoldCommand: ParsableCommand {
             """)
 
     @Argument(help: "The environment.") var environment: String
-    @Option(name: .long, help: "Why; whoever is refused reads it.") var reason: String
-    @Option(name: .long, help: "When it ends by itself: 30m, 2h, 3d, or a date and time such as 2026-12-01T08:00.")
+    @Option(name: .long, help: ArgumentHelp("Why; whoever is refused reads it.", valueName: "text")) var reason: String
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "When it ends by itself: 30m, 2h, 3d, or a date and time such as 2026-12-01T08:00.", valueName: "time"))
     var until: String?
     @OptionGroup var options: Options
 

@@ -6,7 +6,7 @@ struct ShowCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "One run, deployment or revision.",
         discussion: """
-            Of a revision: where it went live, when, who brought it and why, what it passed before, who approved it, how
+            Of a revision: where it went live, when, who brought it and why, what it passed before, who approved it, how \
             long it was live, and what came instead; then its runs.
 
             EXAMPLE

@@ -7,13 +7,19 @@ struct StatsCommand: ParsableCommand {
         commandName: "stats", abstract: "How often, how fast and how well: four figures of each environment.",
         discussion: """
             DEPLOYMENTS: those that succeeded and were no rollback.
-            LEAD TIME: from the commit until it was live there for the first time; of the newest 1,000. Where the
-              repository has the commit no more, its first run counts instead.
-            FAILURES: of all deployments that succeeded or failed (those that shipit or the machine could not carry out,
-              cancelled ones and rollbacks are left out), those that failed, that a person rolled back from, or whose
-              revision was marked bad since.
-            TIME TO RESTORE: from when one of these went live until a good one was live; several in a row are one outage.
-              A failed deployment that was put back by itself is none.
+
+            PER WEEK: as many as that is in a week, since the app was made where that is later than --since; less than a \
+            day counts as one.
+
+            LEAD TIME: from the commit until it was live there for the first time; of the newest 1,000. Where the \
+            repository has the commit no more, its first run counts instead.
+
+            FAILURES: of all deployments that succeeded or failed (those that shipit or the machine could not carry out, \
+            cancelled ones and rollbacks are left out), those that failed, that a person rolled back from, or whose \
+            revision was marked bad since.
+
+            TIME TO RESTORE: from when one of these went live until a good one was live; several in a row are one outage. \
+            A failed deployment that was put back by itself is none.
 
             Times are medians, with what nine of ten did not exceed in parentheses. The newest 100,000 deployments count.
 
@@ -23,7 +29,8 @@ struct StatsCommand: ParsableCommand {
             """)
 
     @Option(name: .long, help: "One environment (default: all).") var environment: String?
-    @Option(name: .long, help: "How far back: 12h, 30d, or a date such as 2026-11-01.") var since = "30d"
+    @Option(name: .long, help: ArgumentHelp("How far back: 12h, 30d, or a date such as 2026-11-01.", valueName: "time"))
+    var since = "30d"
     @OptionGroup var json: JSONOption
     @OptionGroup var options: Options
 
@@ -67,7 +74,7 @@ struct StatsCommand: ParsableCommand {
         for (app, environments) in figures {
             for (name, figures) in environments { Self.add(app, name, figures, to: &table, terminal) }
         }
-        terminal.answer(table.text)
+        terminal.answer(table)
     }
 
     private static func add(

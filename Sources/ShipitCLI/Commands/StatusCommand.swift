@@ -59,6 +59,8 @@ private struct AppStatus {
     let app: App
     let environments: [(policy: EnvironmentPolicy, state: EnvironmentState)]
     let runs: [RunRecord]
+    /// The newest run.
+    let last: RunRecord?
     /// Destinations of notifications that do not answer.
     let silent: [DestinationState]
     /// Nil for a repository of this machine.
@@ -74,6 +76,7 @@ private struct AppStatus {
             ($0, try installation.ledger.environment(app.name, $0.name))
         }
         runs = try installation.ledger.openRuns(app: app.name)
+        last = try installation.ledger.runs(app: app.name, limit: 1).first
         silent = try installation.ledger.destinations(app: app.name).filter { $0.failingSince != nil }
         fetching = try app.pipeline.remote.flatMap { _ in try installation.ledger.fetchRecord(of: app.name) }
     }
@@ -88,7 +91,7 @@ private struct AppStatus {
     }
 
     private func command(_ record: RunRecord, _ job: Job) -> String {
-        let flag = installation.appNames().count > 1 ? " --app \(app.name)" : ""
+        let flag = Options.flag(app.name, installation)
         if job.kind == .deploy, app.pipeline.environment(job.name) == nil { return "shipit cancel \(record.run.id)" }
         return switch job.waits {
         case .hold: "shipit unhold \(job.name)\(flag)"
@@ -126,7 +129,7 @@ private struct AppStatus {
                 table.add("  \(policy.name)", "-", "", "", "", "nothing yet")
             }
         }
-        terminal.answer(table.text)
+        terminal.answer(table)
         for (policy, state) in environments {
             if let live = state.live, live.status != .succeeded {
                 terminal.answer(
@@ -153,8 +156,16 @@ private struct AppStatus {
                 terminal.answer(what + (job.reason.map { ": \($0)" } ?? ""))
                 continue
             }
-            for line in Waiting(job).lines(what, ": ", indent: "    ") { terminal.answer(line) }
-            if job.waits != .turn { terminal.answer("    \(command(record, job))") }
+            var waiting = Waiting(job)
+            let command = command(record, job)
+            if job.waits == .promotion { waiting.name(command) }
+            for line in waiting.lines(what, ": ", indent: "    ") { terminal.answer(line) }
+            if job.waits != .turn, !waiting.saysCommand { terminal.answer("    next: \(command)") }
+        }
+        if let last, last.status == .failed || last.status == .errored, let job = last.jobs.last {
+            terminal.answer(
+                "  run \(last.run.id) \(last.run.revision.abbreviated()): \(job.name) \(terminal.painted(job.status)); shipit log \(last.run.id), shipit retry \(last.run.id)"
+            )
         }
         for state in silent {
             let since = state.failingSince.map { " since \($0.local)" } ?? ""

@@ -6,7 +6,7 @@ struct ApproveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "approve", abstract: "Say yes to a promotion that waits for approvals.",
         discussion: """
-            The approval is for exactly this plan: artifact, policy and live revision. If one of them changes before the
+            The approval is for exactly this plan: artifact, policy and live revision. If one of them changes before the \
             deployment begins, or the approval expires, it is void, and the run says why. It counts once.
 
             EXAMPLE
@@ -15,10 +15,17 @@ struct ApproveCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: ArgumentHelp("The run (default: the one that waits).", valueName: "run")) var number: Int64?
-    @Option(name: .long, help: "The plan that you looked at; refused if it is another one by now.") var plan: String?
-    @Option(name: .long, help: "Why; kept in the history.") var reason: String?
-    @Option(name: .long, help: "A file with an ssh signature of the plan's statement.") var signature: String?
-    @Option(name: .customLong("as"), help: "Who signed, as the file of allowed signers names them.") var signer: String?
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The plan that you looked at; refused if it is another one by now.", valueName: "digest"))
+    var plan: String?
+    @Option(name: .long, help: ArgumentHelp("Why; kept in the history.", valueName: "text")) var reason: String?
+    @Option(name: .long, help: ArgumentHelp("A file with an ssh signature of the plan's statement.", valueName: "file"))
+    var signature: String?
+    @Option(
+        name: .customLong("as"),
+        help: ArgumentHelp("Who signed, as the file of allowed signers names them.", valueName: "name")) var signer:
+        String?
     @OptionGroup var options: Options
 
     func run() async throws {
@@ -58,13 +65,13 @@ struct PauseCommand: ParsableCommand {
         commandName: "pause", abstract: "Let nothing begin any more, in all apps; what runs comes to its end.",
         discussion: "EXAMPLE\n  shipit pause --reason \"a new kernel\"\n  shipit resume")
 
-    @Option(name: .long, help: "Why; whoever waits reads it.") var reason: String
-    @OptionGroup var options: Options
+    @Option(name: .long, help: ArgumentHelp("Why; whoever waits reads it.", valueName: "text")) var reason: String
+    @OptionGroup var machine: Machine
 
     func validate() throws { try checkReason(reason) }
 
     func run() throws {
-        let installation = try options.installation()
+        let installation = try machine.installation()
         try checkPause(installation)
         if let pause = try installation.ledger.pause() {
             throw ShipitError(
@@ -82,10 +89,10 @@ struct ResumeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "resume", abstract: "Go on after a pause.", discussion: "EXAMPLE\n  shipit resume")
 
-    @OptionGroup var options: Options
+    @OptionGroup var machine: Machine
 
     func run() throws {
-        let installation = try options.installation()
+        let installation = try machine.installation()
         try checkPause(installation)
         guard try installation.ledger.resume(by: installation.person) else {
             throw ShipitError(.unavailable, "nothing is paused", hint: "shipit status")

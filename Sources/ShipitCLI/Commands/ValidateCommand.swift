@@ -6,8 +6,8 @@ struct ValidateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "validate", abstract: "Judge pipeline.yml, buildspec.yml and appspec.yml before they are pushed.",
         discussion: """
-            A file is judged by itself; a folder, a bundle (tar, tgz, zip) or a revision together with everything that its
-            files name. Below each finding stands what AWS does with it. Errors end with 65, warnings alone with 0. Only a
+            A file is judged by itself; a folder, a bundle (tar, tgz, zip) or a revision together with everything that its \
+            files name. Below each finding stands what AWS does with it. Errors end with 65, warnings alone with 0. Only a \
             revision needs an app.
 
             EXAMPLE

@@ -5,7 +5,7 @@ struct VerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Compare what is live on disk with its manifest.",
         discussion: """
-            Names files that were edited by hand, are missing, or were added since. Ends with 1 if any was edited or is
+            Names files that were edited by hand, are missing, or were added since. Ends with 1 if any was edited or is \
             missing; an added file may be a hook script's.
 
             EXAMPLE

@@ -11,17 +11,17 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve",
         abstract: "The long-lived worker: takes pushes in and carries jobs out until it is stopped.",
         discussion: """
-            Not needed: a worker starts by itself when there is work. Serving saves its start, and notices references that
+            Not needed: a worker starts by itself when there is work. Serving saves its start, and notices references that \
             moved without their hook. TERM stops it in order: builds begin again later, deployments come to their end.
 
             EXAMPLE
               shipit serve
             """)
 
-    @OptionGroup var options: Options
+    @OptionGroup var machine: Machine
 
     func run() async throws {
-        let installation = try options.installation()
+        let installation = try machine.installation()
         let logger = Logger(label: "shipit") { _ in OperatorLog(file: nil) }
         try await runWorker(installation, stay: .always, logger)
     }
@@ -33,7 +33,7 @@ struct WorkCommand: AsyncParsableCommand {
         discussion: "EXAMPLE\n  shipit work")
 
     @Flag(name: .long, help: .hidden) var detached = false
-    @OptionGroup var options: Options
+    @OptionGroup var machine: Machine
 
     /// The words of the hook, which somebody's push waits for: looking through all commands takes a while.
     static func parseIfAsked() throws -> (any ParsableCommand)? {
@@ -42,7 +42,7 @@ struct WorkCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let installation = try options.installation()
+        let installation = try machine.installation()
         let file = detached ? installation.home.workerLog : nil
         let logger = Logger(label: "shipit") { _ in OperatorLog(file: file) }
         do {

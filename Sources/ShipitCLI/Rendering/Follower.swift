@@ -22,6 +22,7 @@ struct Follower {
         var shown = Set<Int64>()
         var attention = WorkerAttention(installation: installation)
         for run in runs where shown.insert(run).inserted { try introduce(run) }
+        let labels = try labels(of: shown)
         while true {
             // Read first: what the events after it say can then only be more.
             let records = try runs.compactMap { try installation.ledger.run($0) }
@@ -30,7 +31,7 @@ struct Follower {
                 attention.notice()
                 guard Self.isWorthALine(event, first: number == 0) else { continue }
                 number += 1
-                line(number, ContinuousClock.now - began, event)
+                line(number, ContinuousClock.now - began, (event.run.flatMap { labels[$0] } ?? "") + event.text)
             }
             if try records.allSatisfy({ try installation.ledger.isAtRest($0) }) {
                 return try records.map { try conclude($0) }.max() ?? 0
@@ -67,11 +68,19 @@ struct Follower {
         terminal.say(prefix + what)
     }
 
-    private func line(_ number: Int, _ time: Duration, _ event: Event) {
+    /// What lines begin with where one push makes several runs: the app, or the run where two are of one app.
+    private func labels(of runs: Set<Int64>) throws -> [Int64: String] {
+        guard runs.count > 1 else { return [:] }
+        let apps = try runs.compactMap { try installation.ledger.run($0)?.run }
+        let isOneEach = Set(apps.map(\.app)).count == apps.count
+        return Dictionary(apps.map { ($0.id, isOneEach ? "\($0.app): " : "run \($0.id): ") }) { first, _ in first }
+    }
+
+    private func line(_ number: Int, _ time: Duration, _ text: String) {
         let seconds = (time.inSeconds * 10).rounded() / 10
         let clock = String(repeating: " ", count: max(0, 6 - "\(seconds)".count)) + "\(seconds) s"
         let count = String(repeating: " ", count: max(0, 2 - "\(number)".count)) + "\(number)"
-        terminal.say("\(prefix)\(count) \(clock)  \(event.text)")
+        terminal.say("\(prefix)\(count) \(clock)  \(text)")
     }
 
     /// Says the verdict and what to type next; gives the exit status.
@@ -87,7 +96,7 @@ struct Follower {
             let waiting = Waiting(job)
             for line in waiting.lines("run \(run.id) waits: \(job.name)", ", ") { terminal.say(prefix + line) }
             if job.waits == .promotion {
-                let flag = installation.appNames().count > 1 ? " --app \(run.app)" : ""
+                let flag = Options.flag(run.app, installation)
                 terminal.say("\(prefix)next: shipit plan\(flag), then shipit promote\(flag)")
             }
             return 0

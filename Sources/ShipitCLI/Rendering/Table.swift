@@ -1,4 +1,4 @@
-/// Columns that line up, for people; the last column may be as wide as it likes.
+/// Columns that line up, for people.
 struct Table {
     private let header: [String]
     private var rows: [[String]] = []
@@ -9,12 +9,18 @@ struct Table {
 
     mutating func add(_ cells: String...) { rows.append(cells) }
 
-    var text: String {
+    /// `columns`: of the terminal, at whose edge the last column is cut off where some of it fits; nil: all of it.
+    func text(in columns: Int?) -> String {
         let all = [header] + rows
         let widths = header.indices.map { column in all.map { width($0[column]) }.max() ?? 0 }
+        let before = widths.dropLast().reduce(0) { $0 + $1 + 2 }
+        let room = columns.map { max($0 - before, 8) } ?? .max
         return all.map { row in
             row.enumerated().map { column, cell in
-                column == row.count - 1 ? cell : cell + String(repeating: " ", count: widths[column] - width(cell) + 2)
+                guard column == row.count - 1 else {
+                    return cell + String(repeating: " ", count: widths[column] - width(cell) + 2)
+                }
+                return width(cell) > room && !cell.contains("\u{1B}") ? cell.prefix(room - 1) + "…" : cell
             }.joined().trimmingTrailingSpaces
         }.joined(separator: "\n")
     }

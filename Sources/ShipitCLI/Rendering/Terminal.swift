@@ -19,6 +19,12 @@ struct Terminal {
 
     func answer(_ json: JSON) { answer(json.text) }
 
+    func answer(_ table: Table) {
+        var size = winsize()
+        let isKnown = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+        answer(table.text(in: isKnown ? Int(size.ws_col) : nil))
+    }
+
     func say(_ text: String) { put(text + "\n", STDERR_FILENO) }
 
     /// Puts an error into words; gives the exit status.
@@ -47,6 +53,12 @@ struct Terminal {
             return 0
         }
         if status == .validationFailure {
+            if let word = Self.unknownCommand(CommandLine.arguments) {
+                say("error: there is no command \(visibleLine(word))")
+                let meant = suggestion(for: word, among: Self.commands)
+                say("  hint: \(meant.map { "did you mean shipit \($0)?" } ?? "shipit --help lists them")")
+                return 64
+            }
             // ArgumentParser's first line names the problem; its usage line is the hint's best form.
             var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
             if let first = lines.first, first.hasPrefix("Error: ") {
@@ -57,6 +69,16 @@ struct Terminal {
         }
         say("error: \(error)")
         return 2
+    }
+
+    private static var commands: [String] {
+        ShipitCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
+    }
+
+    /// The parser only says of it that it is unexpected.
+    private static func unknownCommand(_ words: [String]) -> String? {
+        guard let word = words.dropFirst().first, !word.hasPrefix("-"), !commands.contains(word) else { return nil }
+        return ["help", FollowCommand.configuration.commandName].contains(word) ? nil : word
     }
 
     enum Colour: String {
