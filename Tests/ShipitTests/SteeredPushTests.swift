@@ -179,7 +179,8 @@ private let withPreview = """
 
     @Test func `a branch that no trigger names goes to an environment that the push names`() async throws {
         let world = try await World(
-            environments: withPreview,
+            environments: withPreview
+                + "\n    health: {command: [sh, -c, 'echo \"[$THEME]\" >\"$SHIPIT_TARGET/../health\"'], within: 5s}",
             files: [
                 "index.html": "one\n",
                 "appspec.yml":
@@ -188,12 +189,17 @@ private let withPreview = """
                 "buildspec.yml":
                     "version: 0.2\nphases: {build: {commands: ['echo \"$THEME\" >theme']}}\nartifacts: {files: ['**/*']}\n",
             ])
+        try world.write(
+            "#!/bin/sh\necho \"[$THEME]\" >\"$SHIPIT_TARGET/../server\"\n",
+            to: "\(world.home)/apps/blog/hooks/application-start", mode: 0o755)
         try await world.git("checkout", "-q", "-b", "topic")
         let push = await world.push(
             "-o", "to=preview", "-o", "var=THEME=dark blue", "-o", "reason=look at this", "topic")
         #expect(push.stderr.contains("preview is live at"), "\(push.stderr)")
         #expect(world.current("\(world.targets)/preview", "theme") == "dark blue\n")
         #expect(world.read("\(world.targets)/theme") == "dark blue\n")
+        // What the server runs as itself is not told by a pusher how to find its files.
+        for name in ["server", "health"] { #expect(world.read("\(world.targets)/\(name)") == "[]\n") }
         #expect(!world.exists(world.staging))
         let shown = await world.shipit("show", "1").stdout
         #expect(

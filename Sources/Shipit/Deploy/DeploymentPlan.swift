@@ -34,6 +34,8 @@ public struct DeploymentPlan: Hashable, Sendable, Codable {
     public var putsBack: Bool
     /// Variables and secrets of the environment.
     public var variables: [String: String]
+    /// Of whoever pushed or started the run: for the revision's own scripts, and never for what the server runs as itself.
+    public var runVariables: [String: String] = [:]
     public var secrets: [String]
     /// The server's own hook scripts.
     public var serverHooks: [LifecycleEvent: String]

@@ -157,6 +157,8 @@ struct HookRunner: Sendable {
         environment["HOME"] = account?.home ?? "/"
         environment["USER"] = account?.name ?? ""
         environment["LOGNAME"] = account?.name ?? ""
+        if !call.isServer { environment.merge(plan.runVariables) { $1 } }
+        // What the server sets wins.
         environment.merge(plan.variables) { $1 }
         environment.merge(variables(call.event, release)) { $1 }
         environment["PATH"] = Marks.findingShipit(environment["PATH"] ?? Command.path)

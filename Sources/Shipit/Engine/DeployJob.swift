@@ -131,8 +131,7 @@ struct DeployJob: Sendable {
             release: ReleaseName.of(number, deployment.revision),
             artifact: place, targets: environment.targets,
             shared: environment.shared, health: environment.health, putsBack: environment.onFailure == .rollback,
-            // What the server sets wins.
-            variables: try installation.ledger.variables(of: run.id).merging(file.variables) { $1 },
+            variables: file.variables, runVariables: try installation.ledger.variables(of: run.id),
             secrets: file.secrets, serverHooks: hooks,
             usesSpare: environment.spare, runas: environment.runas, hookTimeout: environment.hookTimeout.inSeconds,
             layout: environment.layout, fileExistsBehavior: environment.fileExistsBehavior,

@@ -125,7 +125,7 @@ extension Installation {
     /// What the server sets for an app, a push or a start does not change.
     func checkVariables(_ variables: [String: String], of app: App) throws {
         guard !variables.isEmpty else { return }
-        for place in ["build"] + app.pipeline.environments.map(\.name) {
+        for place in [Pipeline.buildName, "all"] + app.pipeline.environments.map(\.name) {
             for entry in try environmentFile(app.name, place).entries where variables[entry.name] != nil {
                 throw ShipitError(
                     .usage, "the variable \(entry.name) is set for \(place) of \(app.name) by the server",
