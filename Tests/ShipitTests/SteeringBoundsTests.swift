@@ -55,6 +55,20 @@ import Testing
         try allow.checkRetry(of: promoted, person: "ann")
     }
 
+    @Test func `a push of many branches keeps the ledger for no longer than a moment`() throws {
+        let book = try Book(mode: "queued")
+        var intake = book.intake(1, spool: "many")
+        intake.updates = (1...600).map { number in
+            Intake.Update(
+                app: "blog", reference: "refs/heads/topic-\(number)", old: Book.revision(0).hex,
+                new: Book.revision(number).hex, outcome: .run(Book.revision(number), book.policy), moves: true)
+        }
+        let began = ContinuousClock.now
+        let runs = try book.ledger.takeIn(intake)
+        #expect(ContinuousClock.now - began < .seconds(15))
+        #expect(try runs.count == 600 && book.ledger.openJobs().map(\.job.run) == runs)
+    }
+
     @Test func `one artifact does not go to one place by two runs, whoever asks at once`() throws {
         let book = try Book()
         let run = try book.ship(1)

@@ -3,6 +3,10 @@ import Testing
 @testable import Shipit
 
 @Suite struct TriggerTests {
+    @Test func `of many new branches in one push each is compared with fewer others`() {
+        #expect([0, 1, 4, 5, 200, 5000].map(PushDecision.comparisons(forEachOf:)) == [64, 64, 64, 51, 1, 1])
+    }
+
     @Test(
         arguments: [
             ("[ab]", "a", true), ("[ab]", "c", false), ("[!ab]", "c", true), ("[!ab]", "a", false),

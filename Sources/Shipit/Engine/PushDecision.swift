@@ -124,15 +124,22 @@ struct PushDecision {
     /// Where the other branches stood before the push: the default branch, and those that triggers name.
     private func others(than name: ReferenceName, _ repository: Repository) throws -> [ObjectID] {
         var others = known.filter { $0.key.hasPrefix("refs/heads/") && $0.key != name.text }
-        if let head = try repository.head, head != name, others[head.text] == nil {
+        let head = try repository.head
+        if let head, head != name, others[head.text] == nil {
             let moved = updates.first { $0.reference == head.bytes }
             others[head.text] =
                 try moved.map { $0.isCreate ? nil : ObjectID(String(decoding: $0.old, as: UTF8.self)) }
                 ?? repository.target(of: head)
         }
-        // Each costs a walk through history.
-        return others.sorted { $0.key < $1.key }.prefix(64).map(\.value)
+        let most = Self.comparisons(forEachOf: updates.count(where: \.isCreate))
+        // The default branch first: most branches leave that one.
+        let inOrder = others.sorted { ($0.key == head?.text ? 0 : 1, $0.key) < ($1.key == head?.text ? 0 : 1, $1.key) }
+        return inOrder.prefix(most).map(\.value)
     }
+
+    /// With how many branches each of the new ones is compared: every one costs a walk through history, and whoever pushes
+    /// a thousand branches must not keep the worker from everything else.
+    static func comparisons(forEachOf created: Int) -> Int { max(1, min(64, 256 / max(1, created))) }
 
     private func skip(
         _ name: ReferenceName, _ commit: ObjectID, _ repository: Repository, _ trigger: Trigger?

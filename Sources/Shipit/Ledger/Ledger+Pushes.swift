@@ -77,6 +77,7 @@ extension Ledger {
             }
             let (push, updates) = try db.join(intake) ?? (try db.insert(intake), intake.updates)
             var runs: [Int64] = []
+            var arrivals: [String: (policy: Policy, happenings: [Happening])] = [:]
             for update in updates {
                 var run: Int64?
                 var reason: String?
@@ -84,9 +85,8 @@ extension Ledger {
                 case .run(let revision, let policy, let course):
                     let id = try db.insertRun(
                         .push, app: update.app, revision, reference: update.reference, by: intake.by, course: course)
-                    try db.adopt(policy)
                     let origin = Steering.Origin(kind: .push, revision: revision, by: intake.by, course)
-                    try steer(db, update.app, .arrived(run: id, origin), orUnder: policy)
+                    arrivals[update.app, default: (policy, [])].happenings.append(.arrived(run: id, origin))
                     run = id
                     runs.append(id)
                 case .ignored(let why), .unconcerned(let why):
@@ -103,6 +103,10 @@ extension Ledger {
                         update.outcome.isUnconcerned, run,
                     ])
                 if update.moves { try db.move(update) }
+            }
+            for (app, arrived) in arrivals.sorted(by: { $0.key < $1.key }) {
+                try db.adopt(arrived.policy)
+                try steer(db, app, arrived.happenings, orUnder: arrived.policy)
             }
             return runs
         }

@@ -18,6 +18,17 @@ extension Ledger {
         for action in actions { try db.carryOut(action, happening, app, today) }
     }
 
+    /// Decides about several of one moment, one after the other: what the rules know is loaded once, since a push may
+    /// bring a thousand runs at a time.
+    func steer(_ db: Database, _ app: String, _ happenings: [Happening], orUnder policy: Policy) throws {
+        let today = try db.today(app, policies) ?? policy
+        var steering = try db.steering(app, today)
+        for happening in happenings {
+            try db.look(at: happening, of: app, &steering)
+            for action in steering.decide(happening, at: .now) { try db.carryOut(action, happening, app, today) }
+        }
+    }
+
     /// A policy was read: what waits is judged by it from now on. Cheap when it is the one that is known.
     public func look(under policy: Policy) throws {
         let app = policy.pipeline.app
