@@ -69,6 +69,22 @@ import Testing
         #expect(try runs.count == 600 && book.ledger.openJobs().map(\.job.run) == runs)
     }
 
+    @Test func `a build whose environment the policy lost meanwhile ends with an error and never as a success`() throws
+    {
+        let book = try Book()
+        var intake = book.intake(1, spool: "straight")
+        intake.updates[0].outcome = .run(Book.revision(1), book.policy, Course(entry: "production"))
+        let run = try book.ledger.takeIn(intake)[0]
+        let build = try book.take(run, "build").job
+        let text = try #require(book.policy.text.split(separator: "  - name: production").first)
+        let bytes = Array(text.utf8)
+        try book.ledger.look(under: Policy(try Pipeline.parse(bytes, file: "pipeline.yml").pipeline, bytes))
+        let artifact = try book.addArtifact(run, size: 1)
+        try book.ledger.finishBuild(build, artifact: artifact.id, duration: .seconds(1), policy: book.policy)
+        #expect(try book.status(run) == .errored)
+        #expect(try book.job(run, "build").reason == "the policy has no environment production any more")
+    }
+
     @Test func `one artifact does not go to one place by two runs, whoever asks at once`() throws {
         let book = try Book()
         let run = try book.ship(1)

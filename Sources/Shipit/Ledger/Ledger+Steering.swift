@@ -113,7 +113,8 @@ extension Database {
             arguments: [policy.digest, policy.pipeline.app])
     }
 
-    fileprivate func today(_ app: String, _ policies: PolicyCache) throws -> Policy? {
+    /// The policy that was read last.
+    func today(_ app: String, _ policies: PolicyCache) throws -> Policy? {
         let row = try Row.fetchOne(
             self, cached: "SELECT policy.* FROM app JOIN policy ON policy.digest = app.policy WHERE app.name = ?",
             arguments: [app])
