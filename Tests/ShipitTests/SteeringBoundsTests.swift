@@ -55,6 +55,19 @@ import Testing
         try allow.checkRetry(of: promoted, person: "ann")
     }
 
+    @Test func `what was rolled back while it ran stays bad and held when it comes to its end all the same`() throws {
+        let book = try Book()
+        let run = try book.ship(1)
+        try promote(book, run)
+        let (job, deployment) = try book.take(run, "production")
+        try book.ledger.rollBack(running: job, Book.revision(1), by: "ben", reason: nil)
+        try book.ledger.finishDeployment(
+            job, try #require(deployment), duration: .seconds(1), policy: book.policy)
+        let state = try book.ledger.environment("blog", "production")
+        #expect(state.live?.revision == Book.revision(1) && state.hold?.kind == .rollback && state.hold?.by == "ben")
+        #expect(try book.ledger.badRevisions(app: "blog", environment: "production") == [Book.revision(1)])
+    }
+
     @Test func `a push of many branches keeps the ledger for no longer than a moment`() throws {
         let book = try Book(mode: "queued")
         var intake = book.intake(1, spool: "many")

@@ -206,6 +206,7 @@ extension Database {
             status: job.status, wait: job.waits, reason: job.reason, wakesAt: job.wakesAt, artifact: job.artifact,
             content: row["content"] ?? "", by: job.by, isRollback: job.backTo != nil, isEmergency: job.isEmergency)
         step.isInterrupted = (row["deployment_status"] as String?) == "queued"
+        step.isUnwanted = job.cancelledBy != nil
         if step.origin.kind == .promote {
             step.origin.madeBy = try Int64.fetchOne(
                 self,

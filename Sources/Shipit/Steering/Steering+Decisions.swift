@@ -100,7 +100,8 @@ extension Steering {
             }
             return
         }
-        if step.by != nil {
+        // Whoever went back from it while it ran said so later than who promoted it.
+        if step.by != nil, !step.isUnwanted {
             if places[name]?.hold?.kind == .rollback {
                 places[name]?.hold = nil
                 actions.append(.liftRollbackHold(name))

@@ -53,6 +53,8 @@ struct Steering: Hashable, Sendable {
         var isEmergency = false
         /// Its deployment had begun and was put back: it goes on without being judged again.
         var isInterrupted = false
+        /// Somebody asked to stop it while it ran.
+        var isUnwanted = false
         var retries = 0
         var approvals: [Approval] = []
     }
