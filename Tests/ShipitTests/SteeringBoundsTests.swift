@@ -55,6 +55,17 @@ import Testing
         try allow.checkRetry(of: promoted, person: "ann")
     }
 
+    @Test(arguments: [
+        ("ann", "ann", true), ("ann", "ann@example.org", true), ("Ann@example.org", "ann@Example.org", true),
+        ("ann@home.org", "ann@example.org", true), ("ann", "anna", false), ("", "", false), ("@ann", "@ben", false),
+        ("ben@ann", "ann", false),
+    ])
+    func `an account and an address are one author where one may be the other's`(
+        _ one: String, _ other: String, _ expected: Bool
+    ) {
+        #expect(Person.areAlike(one, other) == expected && Person.areAlike(other, one) == expected)
+    }
+
     @Test func `what was rolled back while it ran stays bad and held when it comes to its end all the same`() throws {
         let book = try Book()
         let run = try book.ship(1)

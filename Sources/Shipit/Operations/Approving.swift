@@ -74,15 +74,26 @@ public struct Approving: Sendable {
 
     /// Who pushed or wrote one of its commits, or asked for the run, as far as their names tell.
     private func isAuthor(_ person: String) throws -> Bool {
-        if let run = try installation.ledger.run(job.run)?.run, Person.name(in: run.by) == person { return true }
+        func isTheirs(_ record: RunRecord) -> Bool { Person.areAlike(Person.name(in: record.run.by), person) }
+        if try installation.ledger.run(job.run).map(isTheirs) ?? false { return true }
         for revision in Set([plan.promotion.revision] + plan.commits.map(\.id)) {
             let runs = try installation.ledger.runs(app: app.name, revision: revision)
-            if runs.contains(where: { $0.run.kind == .push && Person.name(in: $0.run.by) == person }) { return true }
+            if runs.contains(where: { $0.run.kind == .push && isTheirs($0) }) { return true }
         }
-        return plan.commits.contains { commit in
-            commit.author.name == person || commit.author.email == person
-                || commit.author.email.split(separator: "@").first.map(String.init) == person
+        return plan.commits.contains {
+            Person.areAlike($0.author.name, person) || Person.areAlike($0.author.email, person)
         }
+    }
+}
+
+extension Person {
+    /// Whether two names may be one person's: an account `ann` here, and `Ann@example.org` where signers are listed.
+    static func areAlike(_ one: String, _ other: String) -> Bool {
+        func names(_ name: String) -> Set<String> {
+            let name = name.lowercased()
+            return Set([name, String(name.prefix { $0 != "@" })].filter { !$0.isEmpty })
+        }
+        return !names(one).isDisjoint(with: names(other))
     }
 }
 
