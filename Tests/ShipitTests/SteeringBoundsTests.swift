@@ -79,6 +79,11 @@ import Testing
         #expect(try book.ledger.badRevisions(app: "blog", environment: "production") == [Book.revision(1)])
     }
 
+    @Test func `a plan tells that a webhook changed, and not its address`() {
+        #expect(PlanReport.shown("  - webhook: https://hooks.example.org/T0/s3cret") == "  - webhook: …")
+        #expect(PlanReport.shown("keep: 5\u{1B}") == "keep: 5^[")
+    }
+
     @Test func `a push of many branches keeps the ledger for no longer than a moment`() throws {
         let book = try Book(mode: "queued")
         var intake = book.intake(1, spool: "many")

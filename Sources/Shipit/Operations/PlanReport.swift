@@ -91,10 +91,10 @@ public struct PlanReport: Sendable {
         var (changes, here, there): ([String], Int, Int) = ([], 0, 0)
         while here < old.count || there < new.count {
             if removed.contains(here) {
-                changes.append("- \(visibleLine(old[here]))")
+                changes.append("- \(shown(old[here]))")
                 here += 1
             } else if inserted.contains(there) {
-                changes.append("+ \(visibleLine(new[there]))")
+                changes.append("+ \(shown(new[there]))")
                 there += 1
             } else {
                 (here, there) = (here + 1, there + 1)
@@ -108,6 +108,12 @@ public struct PlanReport: Sendable {
         policy.split(separator: "\n").filter { line in
             line.first { $0 != " " && $0 != "\t" && $0 != "\r" }.map { $0 != "#" } ?? false
         }.map(String.init)
+    }
+
+    /// A plan is passed around, and whoever has the address of a webhook may write there.
+    static func shown(_ line: String) -> String {
+        let line = visibleLine(line)
+        return line.firstRange(of: "webhook:").map { "\(line[..<$0.upperBound]) …" } ?? line
     }
 
     private static func statement(
