@@ -131,5 +131,4 @@ static const uint64_t LINUX_RESOLVE_NO_XDEV = RESOLVE_NO_XDEV;
 #include <sys/eventfd.h>
 /* A counter that poll can wait on; closed on exec. */
 /* MFD_CLOEXEC is 1 */
-static inline int linux_memory_file(void) { return (int)syscall(SYS_memfd_create, "shipit", 1u); }
 static inline int linux_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }

@@ -1,4 +1,3 @@
-import CLinux
 import Crypto
 import FoundationEssentials
 import GitKit
@@ -188,26 +187,13 @@ struct Delivery: Sendable {
             program, arguments, environment: environment,
             mark: "\(Self.mark(home)).\(UInt64.random(in: 0...UInt64.max))")
         let said = Said()
+        // In memory alone: a pipe could fill up before anybody reads it, and a file would be left on a disk.
         let outcome = try await Program.run(
-            command, limit: destination.timeout + grace, streams: Program.Streams(input: try Self.file(input))
+            command, limit: destination.timeout + grace,
+            streams: Program.Streams(input: try MemoryFile(Array(input.utf8)).copy())
         ) { said.add($0) }
         if outcome.stopped == .cancelled { throw CancellationError() }
         return (outcome, said)
-    }
-
-    /// In memory alone: a pipe could fill up before anybody reads it, and a file would be left on a disk.
-    private static func file(_ text: String) throws -> Int32 {
-        let descriptor = linux_memory_file()
-        guard descriptor >= 0 else {
-            throw ShipitError(.failure, "could not make a file in memory: \(systemReason(errno))")
-        }
-        let bytes = Array(text.utf8)
-        guard write(descriptor, bytes, bytes.count) == bytes.count, lseek(descriptor, 0, SEEK_SET) == 0 else {
-            let code = errno
-            close(descriptor)
-            throw ShipitError(.failure, "could not write a file in memory: \(systemReason(code))")
-        }
-        return descriptor
     }
 }
 
