@@ -181,8 +181,9 @@ import Testing
 
     @Test func `two people who are woken by one alarm go back once`() async throws {
         let world = try await World()
+        let wait = "while [ ! -e \(world.path)/go ]; do sleep 0.05; done"
         let files = world.hooks([
-            "ApplicationStop": "[ ! -e \(world.path)/wait ] || { touch \(world.path)/begun; sleep 0.3; }"
+            "ApplicationStop": "[ ! -e \(world.path)/wait ] || { touch \(world.path)/begun; \(wait); }"
         ])
         try world.must(await world.ship(files).result)
         try world.must(await world.ship(["index.html": "two\n"]).result)
@@ -192,6 +193,7 @@ import Testing
         try await eventually("it is under way") { world.exists("\(world.path)/begun") }
         let ben = await world.shipit("rollback", "staging")
         #expect(ben.status == 75 && ben.stderr.contains("staging is being rolled back already"), "\(ben.stderr)")
+        try world.write("", to: "\(world.path)/go")
         #expect(await ann.end().status == 0)
         #expect(world.current() == "two\n")
         try await world.settled()
