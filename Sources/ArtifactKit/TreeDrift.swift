@@ -22,14 +22,15 @@ public struct TreeDrift: Hashable, Sendable {
 
     /// Nil when there are too many entries, or when it takes too long to find anything; else at least so much differs.
     ///
-    /// `isExpected`: what may be there besides the entries, such as links to what outlives releases.
+    /// `edits`: what scripts did is no drift. `isExpected`: what may be there besides the entries, such as links to what
+    /// outlives releases.
     public init?(
-        of tree: Directory, _ manifest: ManifestFile, _ knowledge: Knowledge, most: Int,
+        of tree: Directory, _ manifest: ManifestFile, _ knowledge: Knowledge, since edits: TreeEdits? = nil, most: Int,
         until deadline: ContinuousClock.Instant, leavingOut isLeftOut: ([UInt8]) -> Bool,
         expecting isExpected: ([UInt8]) -> Bool
     ) throws {
         guard manifest.entryCount <= most else { return nil }
-        var look = Look(tree: tree, deadline: deadline)
+        var look = Look(tree: tree, edits: edits, deadline: deadline)
         switch knowledge {
         case .index(let index):
             guard let header = index.header, header.manifest == manifest.digest else { return nil }
@@ -70,7 +71,10 @@ public struct TreeDrift: Hashable, Sendable {
             guard let directory = folder.isEmpty ? tree : try? tree.open(folder) else { continue }
             for (name, _) in try directory.entries() {
                 let path = folder.isEmpty ? name : folder + [UInt8(ascii: "/")] + name
-                if !look.isOver(), !isExpected(path), try manifest.entry(at: path) == nil { extra += 1 }
+                if !look.isOver(), !isExpected(path), edits?.hasAdded(path) != true, try manifest.entry(at: path) == nil
+                {
+                    extra += 1
+                }
             }
         }
         (edited, missing, isPartial) = (look.edited, look.missing, look.isLate)
@@ -80,6 +84,7 @@ public struct TreeDrift: Hashable, Sendable {
     /// A look at a tree that ends in time.
     private struct Look {
         let tree: Directory
+        let edits: TreeEdits?
         let filler: TreeFiller
         let deadline: ContinuousClock.Instant
         var edited = 0
@@ -90,8 +95,8 @@ public struct TreeDrift: Hashable, Sendable {
         private var count = 0
         private var reads = 0
 
-        init(tree: Directory, deadline: ContinuousClock.Instant) {
-            (self.tree, self.deadline) = (tree, deadline)
+        init(tree: Directory, edits: TreeEdits?, deadline: ContinuousClock.Instant) {
+            (self.tree, self.edits, self.deadline) = (tree, edits, deadline)
             filler = TreeFiller(tree)
         }
 
@@ -106,13 +111,14 @@ public struct TreeDrift: Hashable, Sendable {
         mutating func status(of path: [UInt8]) throws -> Status? {
             if isOver() { return nil }
             let status = try filler.status(of: path)
-            if status == nil { missing += 1 }
+            if status == nil, try edits?.explain(path, in: tree) != true { missing += 1 }
             return status
         }
 
         mutating func compare(_ entry: ManifestEntry) throws {
             // Gone meanwhile: the next look tells.
             guard let status = try filler.status(of: entry.path) else { return }
+            if try edits?.explain(entry.path, in: tree) == true { return }
             switch (entry.kind, status.kind) {
             case (.directory, .directory): break
             case (.link, .link): if try tree.readLink(entry.path) != entry.link { edited += 1 }

@@ -58,10 +58,15 @@ struct InPlaceInstall {
         try recover()
     }
 
+    /// Whether an installation is neither kept nor put back.
+    func isUnfinished() throws -> Bool {
+        try [files.journal, files.back].contains { try target.own.metadata($0) != nil }
+    }
+
     /// What an earlier deployment left unfinished is brought to an end: kept if its release is live, else put back.
     func settle() throws {
         if try target.own.metadata(files.journal) != nil, try installed() == target.live() { return try commit() }
-        guard try [files.journal, files.back].contains(where: { try target.own.metadata($0) != nil }) else {
+        guard try isUnfinished() else {
             // What is still aside is of no use.
             return try recover()
         }
@@ -115,6 +120,35 @@ struct InPlaceInstall {
         try await transaction(plan, bundle, root, release?.name ?? "").begin()
         try recover()
         return true
+    }
+
+    /// Puts some of a release's files right, as they were installed; gives those that something else is in the way of.
+    func restore(_ paths: Set<[UInt8]>, of release: HookRunner.Release) async throws -> Set<[UInt8]> {
+        let root = try InstallRoot(real: place), bundle = try InstallRoot(release.bundle)
+        let list = CleanupList(parsing: try target.own.readIfThere(files.cleanup) ?? [], below: root.path)
+        var appspec = try appspec(of: release)
+        appspec.fileExistsBehavior = .overwrite
+        var plan = try InstallPlanner.plan(
+            appspec, Self.file, from: bundle, to: root, behavior: .overwrite, after: CleanupList())
+        let copies = plan.copies.filter { paths.contains($0.recorded) }
+        let folders = plan.folders.filter { folder in copies.contains { $0.recorded.below(folder) != nil } }
+        let restored = Set(copies.map(\.recorded))
+        let made = Set(folders)
+        plan.copies = copies
+        plan.folders = folders
+        plan.changes.removeAll { !restored.contains($0.path) && !made.contains($0.path) }
+        // What is recorded as brought stays the same.
+        plan.cleanup = list
+        if !copies.isEmpty {
+            do {
+                try await transaction(plan, bundle, root, release.name).begin()
+            } catch {
+                try recover()
+                throw error
+            }
+            try recover()
+        }
+        return paths.subtracting(restored)
     }
 
     /// The release whose files are in place; nil before the first.

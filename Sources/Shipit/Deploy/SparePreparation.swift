@@ -99,6 +99,7 @@ struct SparePreparation: Sendable {
         let folder = try own.open(preparing)
         try root.rename(Array("releases/\(release)".utf8), to: Spare.tree, in: folder)
         try own.rename(manifest, to: Spare.manifest, in: folder)
+        if try own.metadata(ScriptEdits.name(release)) != nil { try own.remove(ScriptEdits.name(release)) }
         // Now that nobody can come to it any more, whoever is there already can be seen.
         if occupant(FileSystem.realPath(place) ?? place, realFormer) != nil {
             try Trash.discard(preparing, in: own)

@@ -199,8 +199,9 @@ final class Target {
         if try root.metadata(folder)?.kind == .directory { left.append(try Trash.discard(folder, of: root, in: own)) }
         let bundle = Array("bundles/\(release)".utf8)
         if try own.metadata(bundle) != nil { left.append(try Trash.discard(bundle, in: own)) }
-        for name in ["manifests/\(release).manifest", "indexes/\(release)"] {
-            if try own.metadata(Array(name.utf8)) != nil { try own.remove(Array(name.utf8)) }
+        let names = ["manifests/\(release).manifest", "indexes/\(release)"].map { Array($0.utf8) }
+        for name in names + [ScriptEdits.name(release)] {
+            if try own.metadata(name) != nil { try own.remove(name) }
         }
         return left
     }

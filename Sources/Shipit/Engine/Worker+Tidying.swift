@@ -20,6 +20,19 @@ extension Worker {
         }
     }
 
+    /// What the scripts of a deployment that has ended made of the release that is live now.
+    func noteScriptEdits(_ deployment: Deployment, _ policy: Policy) async {
+        do {
+            guard let ended = try installation.ledger.deployment(deployment.id),
+                let environment = policy.pipeline.environment(deployment.environment)
+            else { return }
+            let edits = ScriptEdits(home: installation.home, app: deployment.app, environment: environment)
+            await onThread { [logger] in edits.note(of: ended) { logger.warning("\($0)") } }
+        } catch {
+            logger.warning("what hook scripts edited in \(deployment.environment) is not noted: \(error)")
+        }
+    }
+
     /// Artifacts, logs and runs beyond the limits: a bounded number after each job that ends its run or a deployment.
     func collect(_ name: String, sweeping: Bool = false) async {
         do {

@@ -305,6 +305,7 @@ public final class Worker: Service {
                 let duration = ContinuousClock.now - began
                 await record(job) { try deploy.record(failure, duration: duration) }
                 try Failpoint.deployAfterFinish.reach()
+                await noteScriptEdits(deployment, policy)
                 await tidyUp(job.app, "run \(job.run)") { $0.pipeline.environment(job.name).map { [$0] } ?? [] }
                 await collect(job.app)
             } else {

@@ -43,16 +43,9 @@ public struct Drift: Hashable, Sendable {
             return Drift(edited: 0, missing: 1, extra: 0)  // the whole release is
         }
         let name = Array("manifests/\(live).manifest".utf8)
-        let knowledge: TreeDrift.Knowledge
-        if let index = try TreeIndex(reading: Array("indexes/\(live)".utf8), in: own) {
-            knowledge = .index(index)
-        } else {
-            // A release that an appspec mapped has none; its manifest was written when it was complete.
-            guard let status = FileSystem.linkStatus("\(store)/.shipit/manifests/\(live).manifest") else { return nil }
-            knowledge = .completeAt(Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec))
-        }
+        guard let knowledge = try knowledge(of: live, in: own, store) else { return nil }
         let found = try TreeDrift(
-            of: tree, try ManifestFile(in: own, name), knowledge, most: most,
+            of: tree, try ManifestFile(in: own, name), knowledge, since: try ScriptEdits.of(live, in: own), most: most,
             until: deadline, leavingOut: SharedLinks.cover(environment.shared),
             expecting: SharedLinks.expected(environment.shared))
         guard let found else { return nil }
@@ -62,5 +55,13 @@ public struct Drift: Hashable, Sendable {
             if isGone { drift.missing += 1 } else { drift.edited += 1 }
         }
         return drift
+    }
+
+    /// What is known of a release since it was made.
+    static func knowledge(of release: String, in own: Directory, _ store: String) throws -> TreeDrift.Knowledge? {
+        if let index = try TreeIndex(reading: Array("indexes/\(release)".utf8), in: own) { return .index(index) }
+        // A release that an appspec mapped has none; its manifest was written when it was complete.
+        guard let status = FileSystem.linkStatus("\(store)/.shipit/manifests/\(release).manifest") else { return nil }
+        return .completeAt(Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec))
     }
 }

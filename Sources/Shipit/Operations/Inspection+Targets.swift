@@ -133,6 +133,11 @@ extension Inspection {
                 .releaseDamaged, at: place, "and \(check.damage.count - 20) more files are not as they were",
                 remedy: again)
         }
+        let ours = check.differences.filter { $0.kind != .extra && $0.isByScripts }
+        if let first = ours.first {
+            let more = ours.count > 1 ? " and \(ours.count - 1) more" : ""
+            notes.append("\(place): \(first.path)\(more) edited by hook scripts during the deployment")
+        }
         let extras = check.differences.filter { $0.kind == .extra }
         if let first = extras.first {
             let more = extras.count > 1 ? " and \(extras.count - 1) more" : ""
@@ -176,7 +181,9 @@ extension Inspection {
         let check = try InstalledCheck(live, of: environment, in: try Directory(path: store), at: place)
         for difference in check.differences.prefix(20) {
             let path = place == "/" ? "/\(difference.path)" : "\(place)/\(difference.path)"
-            if difference.kind == .missing {
+            if difference.isByScripts {
+                notes.append("\(path): \(difference.what); by hook scripts during the deployment")
+            } else if difference.kind == .missing {
                 find(.installedDiffers, at: path, difference.what, remedy: again)
             } else {
                 // Scripts do that, too: shipit verify is for who wants to know.
@@ -203,8 +210,9 @@ extension Inspection {
                 leftover("\(folder)\(name)", "a write that was interrupted left it behind")
             }
         }
-        for name in FileSystem.names(in: "\(path)/.shipit/manifests") where name.hasSuffix(".manifest") {
-            if !FileSystem.exists("\(path)/releases/\(name.dropLast(".manifest".count))") {
+        for name in FileSystem.names(in: "\(path)/.shipit/manifests") {
+            guard let suffix = [".manifest", ScriptEdits.suffix].first(where: name.hasSuffix) else { continue }
+            if !FileSystem.exists("\(path)/releases/\(name.dropLast(suffix.count))") {
                 leftover(".shipit/manifests/\(name)", "its release is gone")
             }
         }

@@ -4,7 +4,7 @@ import Glibc
 
 /// The files that an in-place target got, compared with the release that they came from.
 ///
-/// What hook scripts changed of them counts as edited; what was there before and stayed was never the release's.
+/// What hook scripts changed of them is told apart where the deployment noted it; what was there before and stayed was never the release's.
 struct InstalledCheck {
     private(set) var differences: [ReleaseCheck.Difference] = []
     private let place: InstallRoot
@@ -32,11 +32,30 @@ struct InstalledCheck {
         for entry in manifest.entries where entry.kind != .directory && installed.contains(entry.path) {
             try compare(entry, permissions[entry.path])
         }
+        guard !differences.isEmpty, let edits = try ScriptEdits.of(release, in: try store.open(Array(".shipit".utf8)))
+        else { return }
+        // A folder that is reached through a link is not looked at again.
+        guard let tree = try? Directory(realPath: target) else { return }
+        for place in differences.indices where try Self.isPlain(differences[place], in: tree) {
+            differences[place].isByScripts = try edits.explain(differences[place].name, in: tree)
+            differences[place].wasByScripts = !differences[place].isByScripts && edits.knows(differences[place].name)
+        }
+    }
+
+    /// Whether a difference is seen without following a link.
+    static func isPlain(_ difference: ReleaseCheck.Difference, in tree: Directory) throws -> Bool {
+        do {
+            return try (tree.metadata(difference.name) == nil) == (difference.kind == .missing)
+        } catch let error as ArtifactError where error.code == .link {
+            return false
+        }
     }
 
     private mutating func compare(_ entry: ManifestEntry, _ permission: Permission?) throws {
         func add(_ kind: ReleaseCheck.Difference.Kind, _ what: String) {
-            differences.append(ReleaseCheck.Difference(kind: kind, path: visible(entry.path), what: what))
+            differences.append(
+                ReleaseCheck.Difference(
+                    kind: kind, path: visible(entry.path), what: what, name: entry.path, entry: entry))
         }
         guard let status = try place.status(entry.path, following: false) else { return add(.missing, "it is gone") }
         switch (entry.kind, status.st_mode & S_IFMT) {

@@ -18,12 +18,16 @@ public struct ReleaseCheck: Hashable, Sendable {
         var entry: ManifestEntry?
         /// A link to what outlives releases, which no manifest has.
         var isShared = false
+        /// It is as hook scripts left it during the deployment.
+        public internal(set) var isByScripts = false
+        /// They had changed it, and somebody else did since.
+        var wasByScripts = false
     }
 
     public private(set) var differences: [Difference] = []
 
-    /// What was taken away or edited; what hook scripts added is not among it.
-    public var damage: [Difference] { differences.filter { $0.kind != .extra } }
+    /// What was taken away or edited, but not by the deployment's own hook scripts; what was added is not among it.
+    public var damage: [Difference] { differences.filter { $0.kind != .extra && !$0.isByScripts } }
 
     private let shared: String
     private let scripts: Set<[UInt8]>
@@ -65,6 +69,15 @@ public struct ReleaseCheck: Hashable, Sendable {
                 Difference(
                     kind: isGone ? .missing : .edited, path: visible(Array(shared.path.utf8)), what: what,
                     name: Array(shared.path.utf8), isShared: true))
+        }
+        if let edits = try ScriptEdits.of(release, in: try target.open(Array(".shipit".utf8))) {
+            for place in differences.indices where !differences[place].isShared {
+                let difference = differences[place], isExtra = difference.entry == nil
+                let isByScripts =
+                    try isExtra ? edits.hasAdded(difference.name) : edits.explain(difference.name, in: folder)
+                differences[place].isByScripts = isByScripts
+                differences[place].wasByScripts = !isByScripts && edits.knows(difference.name)
+            }
         }
         differences.sort { ($0.path, $0.kind.rawValue) < ($1.path, $1.kind.rawValue) }
     }

@@ -8,20 +8,28 @@ import Glibc
 /// Under the target's lock and fence; shared paths are left alone, links are not followed, no hook script runs. Each file
 /// is made aside, compared with the manifest, and renamed into its place.
 public struct ReleaseRepair {
-    private let installation: Installation
-    private let app: App
-    private let environment: EnvironmentPolicy
-    private let live: Deployment
+    let installation: Installation
+    let app: App
+    let environment: EnvironmentPolicy
+    let live: Deployment
 
     /// What was done to a target.
     public struct Done: Hashable, Sendable {
         public let target: String
         public let release: String
-        /// Relative to the release, safe to show.
+        /// Where the files are.
+        public let place: String
+        /// Relative to that, safe to show.
         public internal(set) var restored: [String] = []
         public internal(set) var removed: [String] = []
         /// Extra files that stay, as nobody asked.
         public internal(set) var left: [String] = []
+        /// What hook scripts did during the deployment, and stays as nobody asked.
+        public internal(set) var byScripts: [String] = []
+        /// What hook scripts made of these is not known any more, since somebody edited them afterwards.
+        public internal(set) var unclear: [String] = []
+        /// What is installed in place, and a folder is in the way of.
+        public internal(set) var blocked: [String] = []
         /// What stands where a link to something shared belongs, and may be worth keeping.
         public internal(set) var unlinked: [String] = []
     }
@@ -32,24 +40,21 @@ public struct ReleaseRepair {
         guard let live = try installation.ledger.environment(app.name, environment.name).live else {
             throw ShipitError(.unavailable, "nothing is live in \(environment.name)", hint: "shipit status")
         }
-        guard environment.layout == .releases else {
-            throw ShipitError(
-                .unavailable, "\(environment.name) is installed in place, where others' files are too",
-                hint: "shipit promote \(live.revision.abbreviated()) --to \(environment.name) installs all of it again")
-        }
         self.installation = installation
         self.app = app
         self.environment = environment
         self.live = live
     }
 
-    /// One for each target. `extras`: also takes away what was not in the artifact.
-    public func run(extras: Bool) throws -> [Done] {
+    /// One for each target. `extras`: also takes away what was not in the artifact. `all`: also what the deployment's own
+    /// hook scripts did.
+    public func run(extras: Bool, all: Bool = false) async throws -> [Done] {
         let owner = TargetOwner(app: app.name, environment: environment.name, home: installation.home.path)
-        return try environment.targets.map { path in
+        var results: [Done] = []
+        for (path, place) in zip(installation.home.stores(app.name, environment), environment.targets) {
             guard FileSystem.isFolder("\(path)/.shipit") else {
                 throw ShipitError(
-                    .unavailable, "nothing was ever deployed to \(path)",
+                    .unavailable, "nothing was ever deployed to \(place)",
                     hint:
                         "shipit promote \(live.revision.abbreviated()) --to \(environment.name) deploys to every target"
                 )
@@ -62,18 +67,22 @@ public struct ReleaseRepair {
                     .failure, "\(path)/current does not lead to what the ledger calls live",
                     hint: "shipit fsck --repair")
             }
-            let done = try repair(target, release, extras: extras)
+            let done =
+                environment.layout == .inPlace
+                ? try await repairInstalled(target, release, at: place, all: all)
+                : try repair(target, release, extras: extras, all: all)
             if !done.restored.isEmpty || !done.removed.isEmpty {
                 try installation.ledger.sayRepaired(
                     live,
-                    "\(environment.name): \(installation.person) repaired \(path): \(done.restored.count) put back, \(done.removed.count) removed"
+                    "\(environment.name): \(installation.person) repaired \(place): \(done.restored.count) put back, \(done.removed.count) removed"
                 )
             }
-            return done
+            results.append(done)
         }
+        return results
     }
 
-    private func repair(_ target: Target, _ release: String, extras: Bool) throws -> Done {
+    private func repair(_ target: Target, _ release: String, extras: Bool, all: Bool) throws -> Done {
         guard try target.hasRelease(release),
             let check = try ReleaseCheck(release, in: target.root, target.path, environment.shared)
         else {
@@ -81,7 +90,7 @@ public struct ReleaseRepair {
                 .failure, "the live release \(target.path)/releases/\(release) or its manifest is gone",
                 hint: "shipit promote \(live.revision.abbreviated()) --to \(environment.name) deploys it again")
         }
-        var done = Done(target: target.path, release: release)
+        var done = Done(target: target.path, release: release, place: "\(target.path)/releases/\(release)")
         let tree = try target.root.open(Array("releases/\(release)".utf8))
         let work = Work(
             tree: tree, own: target.own,
@@ -91,15 +100,17 @@ public struct ReleaseRepair {
         try target.own.makeDirectory(Self.folder, mode: 0o700)
         // A leftover is removed by the next one.
         defer { try? target.own.removeTree(Self.folder) }
-        let wanted = check.differences.filter { $0.kind == .missing || $0.kind == .edited }.compactMap(\.entry)
+        let differences = check.differences.filter { all || !$0.isByScripts && !$0.wasByScripts }
+        if !all { done.leave(check.differences) }
+        let wanted = differences.filter { $0.kind == .missing || $0.kind == .edited }.compactMap(\.entry)
         try stage(wanted.filter { $0.kind == .file }, in: work)
         for entry in wanted { try work.put(entry) }
-        for difference in check.differences {
+        for difference in differences {
             switch difference.kind {
             case .mode:
                 if let entry = difference.entry { try work.setMode(entry) }
             case .extra:
-                guard extras else {
+                guard difference.isByScripts || extras else {
                     done.left.append(difference.path)
                     continue
                 }

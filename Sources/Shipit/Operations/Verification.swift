@@ -9,7 +9,7 @@ public struct Verification: Hashable, Sendable {
     public let differences: [ReleaseCheck.Difference]
 
     /// What is live was edited, or some of it is gone.
-    public var isDamaged: Bool { differences.contains { $0.kind != .extra } }
+    public var isDamaged: Bool { differences.contains { $0.kind != .extra && !$0.isByScripts } }
 
     /// One for each target of the environment, or of all of them.
     public static func of(_ app: App, in home: Home, environment name: String?) throws -> [Verification] {

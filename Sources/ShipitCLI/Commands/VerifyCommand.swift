@@ -6,7 +6,7 @@ struct VerifyCommand: ParsableCommand {
         commandName: "verify", abstract: "Compare what is live on disk with its manifest.",
         discussion: """
             Names files that were edited by hand, are missing, or were added since. Ends with 1 if any was edited or is \
-            missing; an added file may be a hook script's.
+            missing. What hook scripts did during the deployment is told as such, and is no damage until it changes again.
 
             EXAMPLE
               shipit verify production
@@ -39,17 +39,25 @@ struct VerifyCommand: ParsableCommand {
             ? terminal.painted("not as it was deployed", .red) : terminal.painted("as it was deployed", .green)
         terminal.answer("\(result.environment): \(result.target), release \(release): \(verdict)")
         for difference in result.differences {
-            terminal.answer("  \(difference.kind.rawValue): \(difference.path): \(difference.what)")
+            terminal.answer("  \(difference.words): \(difference.path): \(difference.what)")
         }
         if result.isDamaged {
-            if app.pipeline.environment(result.environment)?.layout == .releases {
-                terminal.say("  hint: shipit repair \(result.environment) --app \(app.name) puts these files right")
-                return
-            }
-            let revision = release.drop { $0 != "-" }.dropFirst()
-            terminal.say(
-                "  hint: shipit promote \(revision) --to \(result.environment) --app \(app.name) deploys it again")
+            terminal.say("  hint: shipit repair \(result.environment) --app \(app.name) puts these files right")
         }
+    }
+}
+
+extension ReleaseCheck.Difference {
+    fileprivate var words: String {
+        guard isByScripts else { return kind.rawValue }
+        let what =
+            switch kind {
+            case .edited: "edited"
+            case .missing: "removed"
+            case .mode: "mode changed"
+            case .extra: "added"
+            }
+        return "\(what) by hook scripts during the deployment"
     }
 }
 
@@ -60,7 +68,10 @@ extension Verification {
             "damaged": .bool(isDamaged),
             "differences": .array(
                 differences.map {
-                    ["kind": .string($0.kind.rawValue), "path": .string($0.path), "what": .string($0.what)]
+                    [
+                        "kind": .string($0.kind.rawValue), "path": .string($0.path), "what": .string($0.what),
+                        "by_scripts": .bool($0.isByScripts),
+                    ]
                 }),
         ]
     }
