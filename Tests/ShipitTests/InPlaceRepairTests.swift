@@ -22,7 +22,7 @@ import Testing
         #expect(verified.stdout.contains("edited by hook scripts during the deployment: "), "\(verified.text)")
         let nothing = try world.must(await world.shipit("repair", "staging"))
         #expect(
-            nothing.stdout.isEmpty && nothing.stderr.contains("1 files stay as hook scripts left"), "\(nothing.text)")
+            nothing.stdout.isEmpty && nothing.stderr.contains("1 file stays as hook scripts left"), "\(nothing.text)")
 
         let untouched = try #require(FileSystem.linkStatus("\(world.www)/kept")).st_ino
         try world.write("EDITED", to: "\(world.www)/index.html")

@@ -36,7 +36,7 @@ import Testing
         #expect(await world.shipit("verify").text.contains("shipit repair staging"))
         let repaired = try world.must(await world.shipit("repair", "staging"))
         #expect(repaired.stdout.split(separator: "\n").count == 5, "\(repaired.text)")
-        #expect(repaired.stderr.contains("1 files stay"))
+        #expect(repaired.stderr.contains("1 file stays"))
         #expect(world.current() == "one\n" && world.read("\(current)/sub/deep/c.txt") == "c\n")
         #expect(world.read("\(current)/sub/a.txt") == "a\n" && world.read("/etc/passwd") != "a\n")
         #expect(FileSystem.linkStatus("\(current)/run.sh").map { $0.st_mode & 0o777 } == 0o755)

@@ -59,7 +59,7 @@ struct RepairCommand: AsyncParsableCommand {
             }
             if !done.byScripts.isEmpty {
                 terminal.say(
-                    "\(policy.name): \(done.byScripts.count) files stay as hook scripts left them during the deployment; --all puts them back"
+                    "\(policy.name): \(done.byScripts.count == 1 ? "1 file stays as hook scripts left it" : "\(done.byScripts.count) files stay as hook scripts left them") during the deployment; --all puts that back"
                 )
             }
             if !done.left.isEmpty {
