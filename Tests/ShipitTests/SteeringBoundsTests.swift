@@ -282,7 +282,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func `whoever pushes behind a run that waits for a person need not wait for that person`() async throws {
         let world = try await World()
         try world.setPolicy(extra: "supersede_waiting: false")
