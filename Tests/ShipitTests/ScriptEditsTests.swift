@@ -44,7 +44,7 @@ import Testing
         let checked = try world.must(await world.shipit("fsck"))
         #expect(checked.text.contains("edited by hook scripts during the deployment"), "\(checked.text)")
         let left = try world.must(await world.shipit("repair", "staging", "--extra"))
-        #expect(left.stdout.isEmpty && left.stderr.contains("--all puts them back"), "\(left.text)")
+        #expect(left.stdout.isEmpty && left.stderr.contains("--all puts that back"), "\(left.text)")
         #expect(world.exists("\(current)/made/file") && !world.exists("\(current)/drafts"))
 
         try world.write("port=8081\n", to: "\(current)/conf/app.conf")

@@ -282,8 +282,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(5)))
-    func `whoever pushes behind a run that waits for a person need not wait for that person`() async throws {
+    @Test func `whoever pushes behind a run that waits for a person need not wait for that person`() async throws {
         let world = try await World()
         try world.setPolicy(extra: "supersede_waiting: false")
         _ = try await world.ship()

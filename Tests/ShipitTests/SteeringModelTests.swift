@@ -38,7 +38,7 @@ import Testing
         }
     }()
 
-    @Test func `a hundred thousand random histories obey the page of rules, and none gets stuck`() throws {
+    @Test func `a hundred thousand random histories obey the page of rules, and none gets stuck`() async throws {
         let pipelines = try Self.policies.map { try Pipeline.parse(Array($0.utf8), file: "pipeline.yml").pipeline }
         let histories = Scale.histories
         var faults: [String] = []
@@ -51,6 +51,8 @@ import Testing
                 if history.random.next() % 2 == 0 { history.work() }
             }
             history.comeToRest()
+            // Others share the threads.
+            await Task.yield()
             happenings += history.happenings
             faults += history.faults.prefix(2).map { "seed \(seed), policy \(number % pipelines.count): \($0)" }
             if faults.count > 10 { break }

@@ -123,7 +123,7 @@ import Testing
         /// Each change wakes once or more, as the kernel hands it over.
         func noticed(_ what: String) async throws -> Set<String> {
             var changed: Set<String> = []
-            try await eventually(what) {
+            try await eventually(what, within: .seconds(180)) {
                 changed.formUnion(watch.takeChanges())
                 return !changed.isEmpty
             }

@@ -42,8 +42,12 @@ import Testing
         ])
         try await world.commit(files.merging(["index.html": "two\n"]) { $1 })
         await world.push("-o", "detach", "main", environment: ["SHIPIT_FAILPOINT": "deploy-validated:kill"])
+        // Each leaves the work to the one that is at it.
+        try await world.settled()
         await world.shipit("work", environment: ["SHIPIT_FAILPOINT": "deploy-before-switch:kill"])
+        try await world.settled()
         await world.shipit("work")
+        try await world.settled()
         let reason = try await world.runs().first?["reason"] as? String
         #expect(
             reason?.contains("CAREFUL: it had marked itself irreversible: no reason was given") == true,
